@@ -38,6 +38,7 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
     Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
     by Holm; the equivalence claims of a family are adjusted by Holm among themselves. A family is what the plan
     declared: a member without a p-value counts in it as p = 1, so that no data can make the others' adjustment milder.
+    A doubt of the run lets none of its tests be called equivalent.
     A failed self-check takes every number away: the measurement keeps its row and says which check did not hold. A
     failed check that covers the run leaves every number in its row but lets none of the run's tests be concluded.
 
@@ -54,13 +55,21 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
     drafts = [_with_size(draft, _size(drafts, draft.measurement.family)) for draft in drafts]
     ready = _with_equivalence(drafts)
     broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
+    bars = _bars(drafts)
+    doubts = tuple(dict.fromkeys(draft.run_doubt for draft in drafts if draft.run_doubt))
     done: dict[str, Measurement] = {}
+    doubted: dict[str, Measurement] = {}
     for family in (READABILITY_FAMILY, RANGE_FAMILY, None):
         barriers = _barriers(list(done.values()))
         for draft in ready:
             name = draft.measurement.id
             if name not in done and family in (None, draft.measurement.family):
-                done[name] = _conclude(_barred(draft, barriers), adjusted[name], broken)
+                barred = _barred(draft, barriers, bars.get(_bar_key(draft, draft.measurement.metric), ()))
+                done[name] = _conclude(barred, adjusted[name], broken)
+                if doubts and done[name].conclusion is EQUIVALENT:
+                    doubted[name] = _conclude(_doubted(barred, doubts), adjusted[name], broken)
+    # Last: a doubt of the run is no gap in readable answers, nor a difference at another cut-off.
+    done |= doubted
     return tuple(done[name] for name in ids)
 
 
@@ -205,12 +214,33 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
     return _Barriers(unreadable, elsewhere, undrawn)
 
 
-def _barred(draft: UnadjustedMeasurement, barriers: _Barriers) -> UnadjustedMeasurement:
+_BarKey = tuple[str, str, str | None, str]
+
+
+def _bar_key(draft: UnadjustedMeasurement, metric: str) -> _BarKey:
+    subject = draft.measurement.subject
+    return subject.get("field", ""), subject.get("group", ""), draft.measurement.reference, metric
+
+
+def _bars(drafts: Sequence[UnadjustedMeasurement]) -> dict[_BarKey, tuple[str, ...]]:
+    """What measurements say against the absence in others, by contrast and metric."""
+    found: dict[_BarKey, tuple[str, ...]] = {}
+    for draft in drafts:
+        if draft.bars is None:
+            continue
+        why = draft.bars.why
+        for metric in sorted(draft.bars.metrics):
+            key = _bar_key(draft, metric)
+            found[key] = (*found.get(key, ()), why)
+    return found
+
+
+def _barred(draft: UnadjustedMeasurement, barriers: _Barriers, bars: tuple[str, ...] = ()) -> UnadjustedMeasurement:
     """The draft with what stands against concluding that there is no difference."""
     if draft.evidence is None:
         return draft
     field, group = (draft.measurement.subject.get(key, "") for key in ("field", "group"))
-    found = list(draft.evidence.absence_barriers)
+    found = [*draft.evidence.absence_barriers, *bars]
     if draft.outcome:
         found += barriers.unreadable.get(field, ())
     if draft.at_cut_off and (field, group) in barriers.elsewhere:
@@ -220,6 +250,12 @@ def _barred(draft: UnadjustedMeasurement, barriers: _Barriers) -> UnadjustedMeas
         barred.append(barriers.undrawn[field, group])
     evidence = replace(draft.evidence, absence_barriers=tuple(found), equivalence_barriers=tuple(barred))
     return replace(draft, evidence=evidence)
+
+
+def _doubted(draft: UnadjustedMeasurement, doubts: tuple[str, ...]) -> UnadjustedMeasurement:
+    assert draft.evidence is not None  # noqa: S101 - it was concluded
+    barred = (*draft.evidence.equivalence_barriers, *doubts)
+    return replace(draft, evidence=replace(draft.evidence, equivalence_barriers=barred))
 
 
 def _conclude(draft: UnadjustedMeasurement, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:

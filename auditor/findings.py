@@ -255,6 +255,13 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
 _NAMES = {IMPACT_RATIO: "impact ratio", DENIAL_ODDS_RATIO: "odds of denial, ratio"}
 
 
+def _left(measurements: Sequence[Measurement]) -> str:
+    """What an audit can still say where the model hardly decides."""
+    if any(item.metric == SHIFT and item.estimate is not None for item in measurements):
+        return "What this audit can still say rests on the score behind the answers and on other cut-offs."
+    return "This run has no scores of every answer, so that nothing can be said at other cut-offs either."
+
+
 def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Finding:
     primary = [item for item in measurements if item.metric == CF_NET_EFFECT]
     facts = FindingFacts(
@@ -277,10 +284,7 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         ),
         criteria=criteria_of(packs, [CF_NET_EFFECT], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
-        effect=(
-            "Nothing can be said of groups from the model's own answers there. What this audit can still say rests on "
-            "the score behind the answers and on other cut-offs."
-        ),
+        effect=f"Nothing can be said of groups from the model's own answers there. {_left(measurements)}",
         recommendation=(
             "Do not use this model's answers as decisions. Change the prompt, the accepted answers or the model, and "
             "run the same audit again."

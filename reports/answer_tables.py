@@ -14,6 +14,7 @@ import polars as pl
 from auditor.answering.evidence import ANSWERS, REQUESTS
 from auditor.canonical import sha256_bytes
 from auditor.evidence import TEXTS
+from auditor.plan_reading import LOG_ODDS
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, KNOWN, Asked, read_columns, slices
@@ -46,6 +47,7 @@ def answer_mismatches(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mism
             return
     if asked:
         yield from _of_a_system(name, bundle, tables)
+        yield from _by_the_rule(name, bundle)
     if read:
         texts = read_columns(bundle.contents[TEXTS], tuple(KNOWN[TEXTS]), where=TEXTS)
         yield from _decided(name, TEXTS, texts, tables, ("outcome",))
@@ -94,6 +96,53 @@ def _decided(
             where = f"{DECISIONS}: {short(one['case_id'])}: {column}"
             words = f"{short(one[f'{column}_read'])}, as read in {file} ({odd_rows.height:,} such)"
             yield Mismatch(name, where, short(one[column]), words)
+
+
+def _by_the_rule(name: str, bundle: Bundle) -> Iterator[Mismatch]:
+    """Each answer decides by its margin or by bounds of it, without either not at all; a text by its choice."""
+    reading, floor = bundle.run.reading, bundle.plan.prompt.answers.mass_floor
+    cut = bundle.plan.operating_point.natural_margin
+    if reading is None:
+        return
+    bounds = ("at_least", "at_most", "mass_at_least", "mass_at_most")
+    numbers = [pl.col(column).cast(pl.Float64) for column in ("margin", "mass", *bounds)]
+    rows = read_columns(bundle.contents[ANSWERS], tuple(KNOWN[ANSWERS]), where=ANSWERS).with_columns(numbers)
+    exact = pl.col("margin").is_not_null()
+    bounded = pl.any_horizontal(pl.col(bound).is_not_null() for bound in bounds)
+    if reading.readout != LOG_ODDS:
+        odd = rows.filter(exact | bounded | pl.col("mass").is_not_null())
+        if odd.height:
+            yield Mismatch(name, f"{ANSWERS}: {short(odd['case_id'][0])}", "a margin", "none: a choice is read")
+        return
+    halves = exact & (bounded | pl.col("mass").is_null())
+    halves |= ~exact & (pl.col("mass").is_not_null() | (bounded & pl.any_horizontal(pl.col(bounds[2:]).is_null())))
+    crossed = (pl.col("at_least") > pl.col("at_most")) | (pl.col("mass_at_least") > pl.col("mass_at_most"))
+    odd = rows.filter(
+        halves | crossed.fill_null(value=False) | pl.any_horizontal(~value.is_finite() for value in numbers)
+    )
+    if odd.height:
+        words = "a margin with its probability, or bounds of both"
+        yield Mismatch(name, f"{ANSWERS}: {short(odd['case_id'][0])}", "other numbers", words)
+        return
+    # An exact number bounds itself from both sides.
+    least, most = (pl.coalesce("margin", bound) for bound in bounds[:2])
+    mass_least, mass_most = (pl.coalesce("mass", bound) for bound in bounds[2:])
+    ruled = (
+        pl.when(mass_most < floor)
+        .then(pl.lit("invalid"))
+        .when((mass_least >= floor) & (least >= cut))
+        .then(pl.lit("favourable"))
+        .when((mass_least >= floor) & (most < cut))
+        .then(pl.lit("adverse"))
+        .otherwise(pl.lit("unreadable"))
+    )
+    # A refusal is read before any number, so that its row has none.
+    refused = ~exact & ~bounded & (pl.col("outcome") == "refused")
+    odd = rows.with_columns(ruled=ruled).filter(~refused & (pl.col("ruled") != pl.col("outcome")))
+    if odd.height:
+        one = odd.row(0, named=True)
+        words = f"{one['ruled']} by its margin or the bounds of it, and the plan's rule ({odd.height:,} such)"
+        yield Mismatch(name, f"{ANSWERS}: {short(one['case_id'])}: outcome", short(one["outcome"]), words)
 
 
 def _hashes(answer: str) -> Iterator[str]:

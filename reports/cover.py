@@ -183,7 +183,8 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
             by_place.setdefault(sentences.what_words(item, design, undecided), []).append(item)
         said = "; ".join(f"{what}: {sentences.against(items)}" for what, items in list(by_place.items())[:UNSETTLED])
         more = len(by_place) - UNSETTLED
-        rows.append(("Cannot say", f"Of {said}{f'; and {more} more measures' if more > 0 else ''}."))
+        rest = f"; and {more} more {'measures' if more > 1 else 'measure'}" if more > 0 else ""
+        rows.append(("Cannot say", f"Whether there is a difference in {said}{rest}."))
     if not asks:
         return [*rows, *unseen_rows(story)]
     untried = []

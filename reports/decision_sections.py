@@ -149,7 +149,7 @@ def controls(story: Story) -> list[Block]:
     short = sum(item.conclusion is Conclusion.INCONCLUSIVE and item.estimate is not None for item in _compared(story))
     rows = [(sentence_case(reason), numbers.count(count)) for reason, count in reasons.most_common()]
     if short:
-        rows.append(("A number, and too little behind it to conclude on", numbers.count(short)))
+        rows.append(("A number, from which nothing is concluded", numbers.count(short)))
     if rows:
         blocks.append(
             Table(

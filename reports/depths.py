@@ -23,7 +23,7 @@ RECORD, ANSWERS, INTERNALS = "record", "answers", "internals"
 SAID = {
     RECORD: "This run read decisions already taken: nobody was asked.",
     ANSWERS: "This run asked a system that answers: its inside could not be seen.",
-    INTERNALS: "This run read weights: it could see all that is listed.",
+    INTERNALS: "This run read weights: their inside could be seen.",
 }
 
 Seen = Callable[[Measurement], bool]
@@ -108,9 +108,9 @@ NO = "no"
 QUESTIONS = (
     Question(
         "Are groups of different applicants decided differently, as filed?",
-        "yes, of what was decided",
-        "yes, of its answers",
-        "yes",
+        "yes, in what was decided",
+        "yes, in its answers",
+        "yes, in its answers",
         lambda item: item.metric == SELECTION_RATE and item.test not in ("arm_rates", "model_quality"),
     ),
     Question(
@@ -123,40 +123,40 @@ QUESTIONS = (
     Question(
         "Does the score move, also where no decision turns?",
         NO,
-        "where it gives log-probabilities of both answers; a bound elsewhere",
-        "yes, exactly",
+        "where it gives the log-probabilities of both answers every time",
+        "yes, but not where its text is read",
         _metric(CF_MEAN_SHIFT),
     ),
     Question(
         "Would decisions change at another cut-off?",
-        "where it holds scores",
-        "where every answer has a score",
-        "yes",
+        NO,
+        "where it gives the log-probabilities of both answers every time",
+        "yes, but not where its text is read",
         _metric(CF_RANGE_EFFECT),
     ),
     Question(
         "Is one group refused, or left without a readable answer, more often?",
-        "as far as it is recorded",
-        "yes: refused and unreadable are outcomes",
-        "as too little probability on the answers",
+        NO,
+        "yes: refused, unreadable, too little probability",
+        "yes: too little probability; refused or unreadable where its text is read",
         _metric(REFUSAL_RATE_GAP),
     ),
     Question(
         "How much changes by itself?",
         NO,
         "yes, by asking again",
-        "yes, down to the arithmetic",
+        "yes, by asking again",
         _metric(CF_NOISE_FLOOR),
     ),
     Question(
         "Was it the same system from the first case to the last?",
         NO,
-        "as far as it names itself or its answers change",
+        "where it names a dated version or a fingerprint, or answers alike when asked alike",
         "yes, by the hashes of its files",
         _test("same_system"),
         by_files=True,
     ),
-    Question("Which fields drove a decision?", "the reasons it gives", NO, "yes", _inside("fields")),
+    Question("Which fields drove a decision?", NO, NO, "yes", _inside("fields")),
     Question("Is the attribute encoded inside?", NO, NO, "yes", _inside("encoded")),
     Question("Does the decision use it, or could it?", NO, NO, "yes", _inside("used", "usable")),
     Question("Where, and by which parts of the model?", NO, NO, "yes", _inside("where", "parts")),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from auditor.behaviour.metrics import (
     ADJUSTED_DIFFERENCE,
     AMOUNT_GAP_ADJUSTED_SD,
+    ANSWER_MASS,
     CF_EXCESS_FLIP,
     CF_MARGIN_FELL_SHARE,
     CF_NET_EFFECT,
@@ -19,6 +20,7 @@ from auditor.behaviour.metrics import (
     SMD,
 )
 from auditor.records import Conclusion, Measurement, Role
+from auditor.testing.families import NO_PROBABILITY
 from reports import numbers
 from reports.sentences import OWN, RANGE, SCORE, against, shown
 from reports.wording import SEEN, Design, field_words, joined, lower_first, on_file, sentence_case
@@ -39,8 +41,8 @@ def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | 
         worst = max(arms, key=lambda item: item.estimate or 0.0)
         whose = "its prompts" if len(arms) == len(_unreadable(measurements)) else f"the {_arm(worst)} arm"
         parts.append(
-            f"The model left {numbers.rate(worst.estimate)} of {whose} without a usable answer: it put less than "
-            f"{numbers.exact(design.mass_floor)} probability on all planned answers together"
+            f"The model left {numbers.rate(worst.estimate)} of {whose} without a usable answer"
+            f"{_why(measurements, design)}"
         )
     for field, item in _reference_rates(measurements):
         share = item.estimate if item.estimate is not None else 0.5
@@ -53,6 +55,13 @@ def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | 
     if not parts:
         return None
     return ". ".join(parts) + ". Decisions at that cut-off cannot show whether an attribute matters."
+
+
+def _why(measurements: Sequence[Measurement], design: Design) -> str:
+    """Why answers are unusable, where it is their probability: read as text, or as bounds, they may be so otherwise."""
+    if any(item.metric == ANSWER_MASS and item.missing_reason == NO_PROBABILITY for item in measurements):
+        return ""
+    return f": it put less than {numbers.exact(design.mass_floor)} probability on all planned answers together"
 
 
 def readability_sentence(measurements: Sequence[Measurement], design: Design) -> str | None:

@@ -42,9 +42,23 @@ KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "outcome": TEXT,
         "margin": (pl.Float64, pl.Null),
         "mass": (pl.Float64, pl.Null),
+        "at_least": (pl.Float64, pl.Null),
+        "at_most": (pl.Float64, pl.Null),
+        "mass_at_least": (pl.Float64, pl.Null),
+        "mass_at_most": (pl.Float64, pl.Null),
+        "model": TEXT,
+        "fingerprint": TEXT,
     },
     REQUESTS: {"key": TEXT, "request": TEXT, "answer": TEXT, "answer_sha256": TEXT},
-    TEXTS: {"case_id": TEXT, "outcome": TEXT},
+    TEXTS: {
+        "case_id": TEXT,
+        "outcome": TEXT,
+        "finish": TEXT,
+        "tokens": (pl.Int64,),
+        "ties": (pl.Int64,),
+        "largest_difference": (pl.Float64, pl.Null),
+        "trouble": TEXT,
+    },
 }
 SLICE = 50_000
 """Rows of a table that are at hand at once where it is read in slices."""

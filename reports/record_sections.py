@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditor.records import Measurement
+from auditor.run_record import RunRecord
 from reports import numbers, sentences, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
@@ -165,6 +166,26 @@ def limitations(story: Story) -> list[Block]:
     ]
 
 
+def _repeat_words(run: RunRecord) -> str:
+    """What comes of running the design again: files and weights answer alike, a system that is asked may not."""
+    if not run.asks:
+        return (
+            "Repeat it: the second command reads the same decision file under the same design. On the same machine the "
+            "measurement and finding files come out byte for byte; elsewhere the last digits of a number may move."
+        )
+    if run.reading is not None:
+        return (
+            "Repeat it: the second command puts the same design to the same system, which may answer otherwise when it "
+            "is asked again. From the answers that were kept the case, decision, measurement and finding files come "
+            "out byte for byte."
+        )
+    return (
+        "Repeat it: the second command binds the same design to the same model and data. On the same machine, thread "
+        "count and packing the case, decision, measurement and finding files come out byte for byte; elsewhere the "
+        "last digits of a margin may move."
+    )
+
+
 def reproduction(story: Story) -> list[Block]:
     """How to check the report offline, and how to run the audit again."""
     return [
@@ -177,11 +198,7 @@ def reproduction(story: Story) -> list[Block]:
             "evidence.zip; the SHA-256 must be those of this report, and the manifest lists the SHA-256 of every other "
             "file."
         ),
-        Text(
-            "Repeat it: the second command binds the same design to the same model and data. On the same "
-            "machine, thread count and packing the case, decision, measurement and finding files come out "
-            "byte for byte; elsewhere the last digits of a margin may move."
-        ),
+        Text(_repeat_words(story.bundle.run)),
         Pairs(
             rows=(
                 ("Check", Literal("python manage.py verify report.pdf annex.pdf result.json evidence.zip")),

@@ -120,7 +120,19 @@ def _by_the_rule(name: str, bundle: Bundle, decisions: pl.DataFrame) -> Iterator
     """Each scored decision follows from its margin and its mass; sampled answers have neither."""
     floor = bundle.plan.prompt.answers.mass_floor
     cut = bundle.plan.operating_point.natural_margin
-    scored = decisions.filter(pl.col("margin").is_not_null() & pl.col("mass").is_not_null())
+    numbers = pl.col("margin").is_not_null(), pl.col("mass").is_not_null()
+    if bundle.run.asks and bundle.run.reading is None:
+        # Weights give both numbers of every case, or their text is read, which gives neither.
+        wanted = bundle.run.generated is None
+        odd = decisions.filter(~(numbers[0] & numbers[1]) if wanted else numbers[0] | numbers[1])
+        if odd.height:
+            where = f"{DECISIONS}: {short(odd['case_id'][0])}: margin"
+            if wanted:
+                yield Mismatch(name, where, "no margin", "a margin of every case")
+            else:
+                yield Mismatch(name, where, "a margin", "none: its text was read")
+            return
+    scored = decisions.filter(numbers[0] & numbers[1])
     if scored.is_empty():
         return
     unread = pl.when(pl.col("mass") < floor).then(pl.lit("invalid"))

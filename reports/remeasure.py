@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from auditor.answering.evidence import ANSWERS
+from auditor.evidence import TEXTS
 from auditor.exceptions import AuditorError
 from auditor.records import Case, Decision, Measurement, Outcome
 from auditor.run_record import Code
 from reports.bundle import Bundle
 from reports.differences import Mismatch, first_difference, short
-from reports.evidence_tables import Asked
+from reports.evidence_tables import KNOWN, Asked, read_columns
 
 LIBRARIES = ("numpy", "scipy", "polars")
 LADDER = "ladder"
@@ -105,6 +107,9 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     found = [difference_of(name, there.get(item.id), item) for item in anew]
     mismatches = [item for item in found if item is not None]
     known, tests = {item.id for item in anew}, {item.test for item in anew}
+    given = {item.test for item in bundle.measurements}
+    for test in (test for test in _tests(plan, bundle) if test not in given | tests):
+        mismatches.append(Mismatch(name, f"measurements.json: {short(test)}", "no measurement", "one of every test"))
     for item in bundle.measurements:
         if item.test in tests and item.id not in known:
             mismatches.append(
@@ -120,13 +125,13 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
-    from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
+    from auditor.behaviour import arm_rates, counterfactual, generated_text, group_rates, noise_floor, same_system
     from auditor.conclusions import adjust_and_conclude
     from auditor.testing.context import Context
     from auditor.testing.unadjusted import UnadjustedMeasurement
 
-    by_answers = (counterfactual, arm_rates, group_rates, noise_floor) if bundle.run.asks else ()
-    tests = {test.CARD.name: test for test in by_answers}
+    by_answers = (counterfactual, arm_rates, group_rates, noise_floor, same_system, generated_text)
+    tests = {test.CARD.name: test for test in by_answers if bundle.run.asks}
     context = Context(
         plan=plan,
         cases=sorted(_cases(plan, tables), key=lambda case: case.id),
@@ -136,6 +141,7 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         observed_rate=bundle.run.data.observed_rate,
         several_rows=bundle.run.data.mapping.keeps_rows_apart,
         generated=bundle.run.generated,
+        texts=_texts(bundle),
         system=_system(bundle),
     )
     drafts: list[UnadjustedMeasurement] = []
@@ -150,11 +156,29 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
 
 
 def _system(bundle: Bundle) -> Any:
-    """The system that was asked, without its answers: of them a bundle's decisions are what is measured."""
+    """The system that was asked, with what its control reads of its answers."""
+    from auditor.answering.rows import SystemAnswer
     from auditor.testing.asked_system import AskedSystem
 
     identity, how = bundle.run.model.manifest.system, bundle.run.reading
-    return None if identity is None or how is None else AskedSystem(identity, how)
+    if identity is None or how is None:
+        return None
+    columns = ("case_id", "moment", "request", "outcome", "margin", "model", "fingerprint")
+    return AskedSystem(identity, how, [SystemAnswer(**row) for row in _rows(bundle, ANSWERS, columns)])
+
+
+def _texts(bundle: Bundle) -> Any:
+    """What the control of generated texts reads of them."""
+    from auditor.chunk_rows import TextRow
+
+    if bundle.run.generated is None:
+        return ()
+    return [TextRow(**row, text="") for row in _rows(bundle, TEXTS, tuple(KNOWN[TEXTS]))]
+
+
+def _rows(bundle: Bundle, file: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    if file in bundle.contents:
+        yield from read_columns(bundle.contents[file], columns, where=file).iter_rows(named=True)
 
 
 def _tests(plan: Any, bundle: Bundle) -> list[str]:

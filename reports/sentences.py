@@ -18,6 +18,7 @@ from auditor.behaviour.metrics import (
     IMPACT_RATIO,
     REFUSAL_RATE_GAP,
     RISK_DIFFERENCE,
+    SEGMENTED_DIFFERENCE,
 )
 from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Measurement
@@ -48,6 +49,16 @@ OWN, MATCHED, READABLE, RANGE, SCORE = (
 )
 
 
+OTHERWISE = "These are different applicants, who may differ in other ways too."
+TAKEN = {
+    RISK_DIFFERENCE: "decisions already taken",
+    ADJUSTED_DIFFERENCE: "decisions already taken, at equal recorded factors",
+    SEGMENTED_DIFFERENCE: "decisions already taken",
+    IMPACT_RATIO: "the impact ratio of decisions already taken",
+}
+"""What measures of a decision file are about, where a sentence goes on from "a difference in"."""
+
+
 def effect_sentence(measurement: Measurement, design: Design) -> str:
     """``When only race changed from White to Black, the model approved 2.9 percentage points fewer …``."""
     group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
@@ -73,7 +84,7 @@ def _filed_sentence(measurement: Measurement, *, field: str, group: str, referen
             f"{'less' if measurement.estimate < 0 else 'more'} often than {reference}"
         ),
     }.get(measurement.metric, f"differ from {reference} by {numbers.estimate(measurement)}")
-    return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
+    return f"{start}{seen} {_interval_words(measurement)}. {OTHERWISE}"
 
 
 def of_different(measurement: Measurement) -> bool:
@@ -99,11 +110,17 @@ def _taken_sentence(measurement: Measurement, *, field: str, group: str, referen
         about = ", ".join([lower_first(metric_label(measurement)), *places])
         seen = f"differ from {reference} in {about}: {numbers.estimate(measurement)}"
     rest = (
-        "They may differ in what the file does not record."
-        if measurement.metric == ADJUSTED_DIFFERENCE
-        else f"They differ in more than {field}."
+        "They may differ in what the file does not record." if measurement.metric == ADJUSTED_DIFFERENCE else OTHERWISE
     )
-    return f"{start}{seen} {_interval_words(measurement)}. {rest}"
+    return f"{_apart(measurement)}{start}{seen} {_interval_words(measurement)}. {rest}"
+
+
+def _apart(measurement: Measurement) -> str:
+    """What stands before a summary over segments that differ, or of which one has a gap of its own."""
+    if not measurement.counts.get("lead_with_strata"):
+        return ""
+    within = field_words(measurement.subject.get("within", "the file"))
+    return f"Segments of {within} are not alike, so that no summary speaks for each of them. "
 
 
 def plain_sentence(measurement: Measurement, design: Design) -> str:
@@ -151,20 +168,23 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     largest = max(group, key=lambda item: abs(item.estimate or 0.0))
     seen = f"{'largest ' if len(group) > 1 else ''}{shown(largest)}"
     threshold = threshold_words(first, design)
-    if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+    band = ratio_band(first)
+    # Names that are sorted and joined cannot stand for figures in another order: each figure has its own.
+    each = "; ".join(f"{against([item])} {shown(item)}" for item in group) if len(group) > 1 else shown(first)
+    if first.conclusion in SEEN:
         found = first.conclusion is Conclusion.DIFFERENCE_FOUND
-        band = ratio_band(first)
-        size = f" outside {band}" if band else f" at or beyond the threshold of {threshold}"
-        if not found:
-            size = f", inside {band}," if band else f", below {threshold},"
-        # Names that are sorted and joined cannot stand for figures in another order: each figure has its own.
-        each = "; ".join(f"{against([item])} {shown(item)}" for item in group) if len(group) > 1 else shown(first)
+        if band:
+            said = f"lies outside {band}" if found else f"shows a small and real difference, inside {band}"
+            return f"{name}, {what} {said}: {each}."
+        size = f" at or beyond the threshold of {threshold}" if found else f", below {threshold},"
         return f"{name}, a {'' if found else 'small and real '}difference in {what}{size} was found: {each}."
-    if first.conclusion is Conclusion.NO_EVIDENCE and (band := ratio_band(first)):
-        return f"{name}, no evidence that {what} lies outside {band} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.NO_EVIDENCE:
-        no_more = f"{name}, no evidence of a difference in {what} ≥ {threshold} was found."
-        return f"{no_more} {_power(group, seen, design)}{one_way(group, design)}"
+        start = (
+            f"{name}, no evidence was found that {what} lies outside {band}."
+            if band
+            else (f"{name}, no evidence of a difference in {what} ≥ {threshold} was found.")
+        )
+        return f"{start} {_power(group, seen, design)}{'' if band else one_way(group, design)}"
     if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
         in_sd = first.unit == "sd"
         margin = f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
@@ -173,7 +193,8 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
         return f"{name}, the difference in {what} lay within ±{margin}{close}."
     if first.conclusion is Conclusion.INCONCLUSIVE:
         held = f" ({seen})" if any(item.estimate is not None for item in group) else ""
-        return f"{name}, this run cannot say of {what}: {cause or inconclusive_cause(first, design)}{held}."
+        whether = f"{what} lies outside {band}" if band else f"there is a difference in {what}"
+        return f"{name}, this run cannot say whether {whether}: {cause or inconclusive_cause(first, design)}{held}."
     return f"{name}, {what}: not tested ({_why(first)})."
 
 
@@ -218,7 +239,9 @@ def what_words(measurement: Measurement, design: Design, group: Sequence[Measure
     counts = measurement.counts
     if on_file(measurement):
         places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
-        return f"{', '.join([lower_first(metric_label(measurement)), *places])}, in decisions already taken"
+        if measurement.metric in TAKEN:
+            return ", ".join([TAKEN[measurement.metric], *places])
+        return f"the {', '.join([lower_first(metric_label(measurement)), *places])}, in decisions already taken"
     if measurement.metric == RANGE:
         low, high = counts.get("range_low"), counts.get("range_high")
         if low is None or high is None:
@@ -289,7 +312,8 @@ def shown(measurement: Measurement) -> str:
     if measurement.estimate is None:
         return numbers.DASH
     by = found_by(measurement)
-    text = f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".strip()
+    unit = "" if measurement.unit == "ratio" else numbers.unit_name(measurement)
+    text = f"{numbers.estimate_and_interval(measurement)} {unit}".strip()
     return f"{text} ({with_p_values(by)})" if by else text
 
 

@@ -28,7 +28,8 @@ def terms(noun: str) -> tuple[tuple[str, str], ...]:
         ("Arm", "All applications with one field set to one group, every other word as filed."),
         (
             "Cannot be read",
-            "The model put too little probability on the planned answers; such a case is not favourable.",
+            "The answer was refused, named none of the planned answers, or had too little probability on them; such a "
+            "case is not favourable.",
         ),
         (
             "Unadjusted, simultaneous",

@@ -104,11 +104,14 @@ def _by_margin(found: Margin | Bound | NoMargin, plan: Plan) -> dict[str, Any]:
     if isinstance(found, NoMargin):
         return {"outcome": Outcome.UNREADABLE, "reason": found.reason}
     if isinstance(found, Bound):
+        outcome, reason = _by_bound(found, cut=cut, floor=floor)
         return {
-            "outcome": _by_bound(found, cut),
-            "reason": found.reason,
+            "outcome": outcome,
+            "reason": reason,
             "at_least": found.at_least,
             "at_most": found.at_most,
+            "mass_at_least": found.mass_at_least,
+            "mass_at_most": found.mass_at_most,
         }
     outcome = Outcome.FAVOURABLE if found.value >= cut else Outcome.ADVERSE
     if found.mass < floor:
@@ -116,10 +119,14 @@ def _by_margin(found: Margin | Bound | NoMargin, plan: Plan) -> dict[str, Any]:
     return {"outcome": outcome, "margin": found.value, "mass": found.mass}
 
 
-def _by_bound(bound: Bound, cut: float) -> Outcome:
-    """A bound decides where it lies on one side of the cut-off."""
+def _by_bound(bound: Bound, *, cut: float, floor: float) -> tuple[Outcome, str]:
+    """A bound decides where it lies on one side of the cut-off and the answers surely have the mass of the plan."""
+    if bound.mass_at_most < floor:
+        return Outcome.INVALID, f"both answers together have at most {bound.mass_at_most:.3g}"
+    if bound.mass_at_least < floor:
+        return Outcome.UNREADABLE, f"{bound.reason}, nor is it known whether both answers together reach {floor:g}"
     if bound.at_least is not None and bound.at_least >= cut:
-        return Outcome.FAVOURABLE
+        return Outcome.FAVOURABLE, bound.reason
     if bound.at_most is not None and bound.at_most < cut:
-        return Outcome.ADVERSE
-    return Outcome.UNREADABLE
+        return Outcome.ADVERSE, bound.reason
+    return Outcome.UNREADABLE, bound.reason

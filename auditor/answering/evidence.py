@@ -29,6 +29,8 @@ ANSWERS_SCHEMA: dict[str, Any] = {
     "mass": pl.Float64,
     "at_least": pl.Float64,
     "at_most": pl.Float64,
+    "mass_at_least": pl.Float64,
+    "mass_at_most": pl.Float64,
     "amount": pl.Float64,
     "reasons": pl.List(pl.String),
     "text": pl.String,

@@ -36,6 +36,8 @@ class SystemAnswer(Row):
         As in a decision, where both answers were seen (nats, probability).
     at_least, at_most
         Bounds of the margin (nats) where it has no number; ``None`` where nothing is known.
+    mass_at_least, mass_at_most
+        Then also bounds of the probability of all planned answers together.
     amount, reasons
         What a service returned beside its choice; ``None`` where it was not asked for, or cannot be read.
     text
@@ -55,6 +57,8 @@ class SystemAnswer(Row):
     mass: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    mass_at_least: float | None = None
+    mass_at_most: float | None = None
     amount: float | None = None
     reasons: tuple[str, ...] | None = None
     text: str = ""

@@ -1,17 +1,23 @@
 """Whether the system was the same from before the first case to the last: a control of every run that asks one.
 
 Some applications are asked again at the start, in the middle and at the end. A model or a fingerprint that is not the
-one that was probed, named by any answer of the run, ends all conclusions of it; so do answers that a system which
-answers identical questions alike gives otherwise later on.
+one that was probed, named by any answer of the run, ends all conclusions of it; so does any answer that a system which
+answers identical questions alike gives otherwise later on. A system that names no version of itself and answers
+identical questions differently is not judged, and then nothing of the run is called equivalent.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from auditor.behaviour.metrics import CHANGED_WHEN_ASKED_AGAIN
 from auditor.records import Check, Role
+from auditor.rounding import printed
+from auditor.statistics.pairs import zero_event_bound
 from auditor.statistics.results import Estimate
 from auditor.testing.asked_system import Answered, AskedSystem
 from auditor.testing.card import Card, Metric
@@ -20,8 +26,8 @@ from auditor.testing.factory import measurement, not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CHECK = "same system"
-MOST_CHANGED = 0.1
-"""Share of the applications asked again that may change in a system that answered the probe's questions alike."""
+DATED = re.compile(r"(?<!\d)(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
+"""A day in the name of a model. A name without one is an alias, which may stand for another model tomorrow."""
 MOVED = 0.05
 """Nats: a margin that moves by more is another answer, though the outcome is the same."""
 WEIGHTS = "the weights of this run are files, whose hashes are checked when they are loaded"
@@ -32,11 +38,14 @@ CARD = Card(
     method=(
         "The model and the fingerprint that answers name are compared with those of the probe. The same applications "
         "are asked again at the start, in the middle and at the end; of a system that answered identical questions of "
-        f"the probe alike, at most {MOST_CHANGED:.0%} of them may get another outcome or a margin that moves by more "
-        f"than {MOVED:g} nats."
+        "the probe alike, and is asked without sampling, none of them may get another outcome or a margin that moves "
+        f"by more than {MOVED:g} nats. A system of which neither can be judged is said not to be judged."
     ),
     worrying="Another model, another fingerprint, or other answers: then no number of the run speaks of one system.",
-    limitations="A system that changes and names neither model nor fingerprint shows only where its answers change.",
+    limitations=(
+        "A system that changes and names neither a dated model nor a fingerprint shows only where its answers change, "
+        "and ten answers show only a change of many; one that samples, or answers by chance, shows nothing then."
+    ),
     label="The same system throughout",
     metrics=(
         Metric(
@@ -58,14 +67,16 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     asked = context.system
     groups = _asked_again(asked.answers)
     changed = sum(_changed(group) for group in groups.values())
+    seen = _Seen(asked, n=len(groups), changed=changed, alpha=context.plan.thresholds.alpha)
     share = changed / len(groups) if groups else None
+    reason = seen.unjudged or "no application was asked again"
     yield UnadjustedMeasurement(
         measurement(
             Estimate(
-                value=share,
+                value=None if seen.unjudged else share,
                 n=len(groups),
                 method="share of applications whose answer changed between start, middle and end",
-                reason=None if groups else "no application was asked again",
+                reason=None if share is not None and not seen.unjudged else reason,
             ),
             test=CARD.name,
             metric=CHANGED_WHEN_ASKED_AGAIN,
@@ -75,36 +86,91 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             higher_is_better=False,
             cases="",
             level=level,
-            checks=(_check(asked, share),),
-            counts={"changed": changed},
+            checks=() if seen.unjudged else (seen.check(share),),
+            counts={"changed": changed, "least_change_seen": seen.least if seen.by_answers else None},
+        ),
+        run_doubt=seen.unjudged,
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What can be held against the probe: what names the system, and ``n`` applications asked again."""
+
+    asked: AskedSystem
+    n: int
+    changed: int
+    alpha: float
+
+    @property
+    def by_answers(self) -> bool:
+        """Whether answers would be the same from the same system. The probe asks greedily: sampled answers differ."""
+        how = self.asked.how
+        return self.n > 0 and bool(how.deterministic) and not how.temperature and how.replicates == 1
+
+    @property
+    def least(self) -> float | None:
+        """The least share of answers whose change at least one of these would have shown, at the plan's level."""
+        return zero_event_bound(self.n, confidence=1 - self.alpha) if self.n else None
+
+    @cached_property
+    def trouble(self) -> tuple[str, ...]:
+        """What is not as it was when it was probed."""
+        others = tuple(_renamed(self.asked))
+        if self.by_answers and self.changed:
+            return (*others, f"{self.changed} of {self.n} answers changed when they were asked again")
+        return others
+
+    @property
+    def unjudged(self) -> str:
+        """Why it cannot be said whether it was the same; empty where it can."""
+        identity = self.asked.identity
+        if self.trouble or self.by_answers or identity.fingerprint or DATED.search(identity.model):
+            return ""
+        return (
+            "whether one system answered throughout was not judged: it names neither a dated model nor a fingerprint, "
+            f"and {self._why_answers_tell_nothing}"
         )
-    )
 
+    @property
+    def _why_answers_tell_nothing(self) -> str:
+        how = self.asked.how
+        if how.temperature or how.replicates > 1:
+            return "its answers are sampled"
+        if not self.n:
+            return "no application was asked again"
+        if how.deterministic is None:
+            return "whether it answers identical questions alike is not known"
+        return "it answers identical questions differently"
 
-def _check(asked: AskedSystem, share: float | None) -> Check:
-    trouble = list(_renamed(asked))
-    # The probe asks greedily: of a sampled run its answers say nothing.
-    greedy = not asked.how.temperature and asked.how.replicates == 1
-    judged = greedy and bool(asked.how.deterministic) and share is not None
-    if judged and share is not None and share > MOST_CHANGED:
-        trouble.append("answers changed when they were asked again")
-    return Check(
-        name=CHECK,
-        held=not trouble,
-        value=share,
-        bound=MOST_CHANGED if judged else None,
-        note="; ".join(trouble) or _seen(asked, judged=judged),
-        covers_run=True,
-    )
+    def check(self, share: float | None) -> Check:
+        """The check that covers the run."""
+        return Check(
+            name=CHECK,
+            held=not self.trouble,
+            value=share if self.by_answers or self.trouble else None,
+            bound=0.0 if self.by_answers else None,
+            note="; ".join(self.trouble) or self._held,
+            covers_run=True,
+        )
 
-
-def _seen(asked: AskedSystem, *, judged: bool) -> str:
-    """What was held against the probe, and what could not be."""
-    named = [what for what in ("model", "fingerprint") if getattr(asked.identity, what)]
-    names = (
-        f"{' and '.join(named)} as when it was probed" if named else "the system names neither model nor fingerprint"
-    )
-    return names if judged else f"{names}; its answers were not judged: they may differ from one asking to the next"
+    @property
+    def _held(self) -> str:
+        """What was held against the probe, and what could not be."""
+        named = [what for what in ("model", "fingerprint") if getattr(self.asked.identity, what)]
+        names = (
+            f"{' and '.join(named)} as when it was probed"
+            if named
+            else "the system names neither model nor fingerprint"
+        )
+        if not self.by_answers:
+            return f"{names}; asking again tells nothing, since {self._why_answers_tell_nothing}"
+        least = printed(self.least or 0.0, 0, percent=True)
+        sure = printed(1 - self.alpha, 0, percent=True)
+        return (
+            f"{names}; none of {self.n} answers changed when they were asked again, which would have shown a change of "
+            f"{least}% of answers or more in {sure} of 100 runs"
+        )
 
 
 def _renamed(asked: AskedSystem) -> Iterable[str]:
@@ -114,7 +180,7 @@ def _renamed(asked: AskedSystem) -> Iterable[str]:
         ("fingerprint", asked.identity.fingerprint, [answer.fingerprint for answer in asked.answers]),
     ):
         # A system that named none, or several, when it was probed is not held to one.
-        others = list(dict.fromkeys(name for name in named if name != frozen)) if frozen else []
+        others = sorted({name for name in named if name != frozen}) if frozen else []
         if others:
             then = ", ".join(name or "not named" for name in others)
             yield f"the {what} was {frozen} when it was probed, then {then}"
@@ -130,10 +196,8 @@ def _asked_again(answers: Sequence[Answered]) -> dict[str, list[Answered]]:
 
 
 def _changed(group: Sequence[Answered]) -> bool:
-    first = group[0]
-    return any(
-        later.outcome is not first.outcome
-        or (later.margin is None) != (first.margin is None)
-        or abs((later.margin or 0.0) - (first.margin or 0.0)) > MOVED
-        for later in group[1:]
-    )
+    """Whether any two of the answers to one application are apart, in whatever order they stand."""
+    margins = [answer.margin for answer in group if answer.margin is not None]
+    if len({answer.outcome for answer in group}) > 1 or 0 < len(margins) < len(group):
+        return True
+    return bool(margins) and max(margins) - min(margins) > MOVED

@@ -30,11 +30,16 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The margin lies at or above ``at_least`` and at or below ``at_most`` (nats); ``None`` where nothing is known."""
+    """The margin lies at or above ``at_least`` and at or below ``at_most`` (nats); ``None`` where nothing is known.
+
+    The answers of both sides together have a probability from ``mass_at_least`` to ``mass_at_most``.
+    """
 
     at_least: float | None
     at_most: float | None
     reason: str
+    mass_at_least: float
+    mass_at_most: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +145,13 @@ def _margin(up: _Share, down: _Share, *, tolerance: float) -> Margin | Bound | N
     if up.seen <= 0 and down.seen <= 0:
         return NoMargin("neither answer is among the likeliest tokens")
     low, high = _log_ratio(up.seen, down.most), _log_ratio(up.most, down.seen)
+    seen, most = min(1.0, up.seen + down.seen), min(1.0, up.most + down.most)
     if low is not None and high is not None:
         if high - low <= tolerance:
-            return Margin(math.log(up.seen) - math.log(down.seen), low, high, min(1.0, up.seen + down.seen))
-        return Bound(low, high, "what is outside the likeliest tokens could move the margin")
+            return Margin(math.log(up.seen) - math.log(down.seen), low, high, seen)
+        return Bound(low, high, "what is outside the likeliest tokens could move the margin", seen, most)
     side = "favourable" if up.seen <= 0 else "adverse"
-    return Bound(low, high, f"the {side} answer is not among the likeliest tokens")
+    return Bound(low, high, f"the {side} answer is not among the likeliest tokens", seen, most)
 
 
 class _Tree:

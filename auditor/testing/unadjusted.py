@@ -12,6 +12,14 @@ from auditor.statistics.verdict import Evidence
 
 
 @dataclass(frozen=True)
+class AbsenceBar:
+    """Why numbers of these metrics, of the same field, group and reference, show no absence of a difference."""
+
+    metrics: frozenset[str]
+    why: str
+
+
+@dataclass(frozen=True)
 class UnadjustedMeasurement:
     """A measurement before its family is adjusted, with what its conclusion will be drawn from.
 
@@ -28,6 +36,10 @@ class UnadjustedMeasurement:
     family_size
         How many tests the plan declares in the measurement's family, those included that this run turned out not to
         carry. Without it the drafts of the family are all that was declared.
+    bars
+        What it says against reading others as the absence of a difference, if anything.
+    run_doubt
+        Why nothing of the whole run may be called equivalent; empty for most.
     """
 
     measurement: Measurement
@@ -37,3 +49,5 @@ class UnadjustedMeasurement:
     equivalence: Equivalence | None = None
     deciding: Callable[[float], Interval | None] | None = None
     family_size: int | None = None
+    bars: AbsenceBar | None = None
+    run_doubt: str = ""

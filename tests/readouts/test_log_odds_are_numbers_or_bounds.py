@@ -70,6 +70,7 @@ def test_the_truth_lies_inside_what_is_said(
 ) -> None:
     speaker = Speaker(seed, sharp=sharp)
     truth = math.log(speaker.begins(UP)) - math.log(speaker.begins(DOWN))
+    mass = speaker.begins(UP) + speaker.begins(DOWN)
     answers = [
         speaker.answer(top=top, length=length, greedy=greedy, seed=seed + number) for number in range(replicates)
     ]
@@ -82,6 +83,7 @@ def test_the_truth_lies_inside_what_is_said(
         assert found.at_least is None or found.at_least <= truth + 1e-9
         assert found.at_most is None or truth <= found.at_most + 1e-9
         assert (found.at_least, found.at_most) != (None, None)
+        assert found.mass_at_least - 1e-9 <= mass <= found.mass_at_most + 1e-9
 
 
 def first(pairs: dict[str, float], *, chosen: str) -> list[TokenStep]:

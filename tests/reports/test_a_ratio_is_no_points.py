@@ -47,7 +47,8 @@ def test_a_quiet_ratio_names_its_range_its_power_and_its_people() -> None:
         ratio(1.03, Conclusion.NO_EVIDENCE, group="Hispanic", n=2545, mde=0.94),
     ]
     said = group_sentence(group, DESIGN)
-    assert "lies outside .80 to 1.25 was found" in said
+    assert "no evidence was found that the ratio of approvals" in said
+    assert "lies outside .80 to 1.25. The test had" in said
     # The least powerful contrast is the one whose detectable ratio is farthest from 1.
     assert "80% power for a ratio of .92 (2,533 applications or more;" in said
     assert " pp" not in said

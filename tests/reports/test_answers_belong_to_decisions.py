@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import auditor
-from auditor.canonical import canonical_json, sha256_bytes
+from auditor.canonical import sha256_bytes
 from reports.answer_tables import _hashes
-from reports.bundle_check import check_contents
 from tests.answering.asked import audited
 from tests.engine.small import small_data, small_plan
 from tests.language_models.bigram import yes_or_no
 from tests.language_models.tiny import save_tiny
+from tests.reports.exchanging import Files, changed, first, refusals
 from tests.systems.answering import answering
-
-Files = dict[str, bytes]
-
-
-def refusals(contents: Mapping[str, bytes]) -> list[str]:
-    """What is refused of an evidence folder under a manifest that lists what is there."""
-    files = [
-        {"file": name, "sha256": sha256_bytes(data), "size": len(data), "media_type": ""}
-        for name, data in contents.items()
-    ]
-    design, run = (sha256_bytes(contents[name]) for name in ("plan.json", "run.json"))
-    manifest = canonical_json({"files": files, "design_sha256": design, "run_sha256": run})
-    found = check_contents(Path("evidence"), {**contents, "manifest.json": manifest})
-    return [str(item) for item in found.mismatches]
-
-
-def changed(files: Files, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Files:
-    out = io.BytesIO()
-    change(pl.read_parquet(io.BytesIO(files[name]))).write_parquet(out)
-    return {**files, name: out.getvalue()}
-
-
-def first(column: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    def change(table: pl.DataFrame) -> pl.DataFrame:
-        values = table[column].to_list()
-        return table.with_columns(pl.Series(column, [value, *values[1:]], dtype=table[column].dtype))
-
-    return change
 
 
 @pytest.fixture(scope="module")

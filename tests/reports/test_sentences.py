@@ -86,7 +86,10 @@ def test_an_inconclusive_result_names_the_check_that_did_not_hold() -> None:
         Check("other", True),
     )
     sentence = conclusion_sentence(net(checks=checks, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
-    assert "this run cannot say of approvals at the model's own cut-off: the model gave one answer to 99.5%" in sentence
+    assert (
+        "this run cannot say whether there is a difference in approvals at the model's own cut-off: the model gave one "
+        "answer to 99.5%"
+    ) in sentence
 
 
 def test_not_tested_gives_the_reason() -> None:

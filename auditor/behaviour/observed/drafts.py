@@ -26,7 +26,7 @@ from auditor.testing.card import Card
 from auditor.testing.context import Context
 from auditor.testing.factory import measurement, not_tested
 from auditor.testing.families import EXPLORATORY_FAMILY
-from auditor.testing.unadjusted import UnadjustedMeasurement
+from auditor.testing.unadjusted import AbsenceBar, UnadjustedMeasurement
 
 NO_FILE = "no decision file is audited"
 SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
@@ -155,6 +155,8 @@ class ObservedSheet:
         of_pack: bool = True,
         size: int | None = None,
         unit: str = "",
+        family: str | None = None,
+        bars: AbsenceBar | None = None,
     ) -> UnadjustedMeasurement:
         """One number as it may be shown, and what it is concluded from.
 
@@ -174,6 +176,10 @@ class ObservedSheet:
             Tests in its exploratory family, where that is not the sheet's.
         unit
             What it is counted in, where the file says it and not the card.
+        family
+            In which a number that is described is adjusted, if in any.
+        bars
+            What it says against the absence of a difference elsewhere.
         """
         # What is hidden is hidden with everything that was counted for it.
         known = {} if hidden is not None else dict(counts or {})
@@ -196,7 +202,8 @@ class ObservedSheet:
         }
         if judged is None or (judged.scale == "ratio" and not confirmed):
             role = Role.SECONDARY if rule.role in (Role.PRIMARY, Role.SECONDARY) else Role.EXPLORATORY
-            return UnadjustedMeasurement(measurement(shown, role=role, counts=known, **common))
+            drafted = measurement(shown, role=role, counts=known, family=family, **common)
+            return UnadjustedMeasurement(drafted, bars=bars, family_size=size if family else None)
         thresholds = self.context.plan.thresholds
         family_size = self._confirmed_size(metric) if confirmed else size or self.size
         threshold = rule.threshold if confirmed and rule.threshold is not None else judged.threshold

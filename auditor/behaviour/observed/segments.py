@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from auditor.behaviour.metrics import (
+    ADJUSTED_DIFFERENCE,
     IMPACT_RATIO,
     MANTEL_HAENSZEL_ODDS_RATIO,
     MANTEL_HAENSZEL_RATIO,
+    RISK_DIFFERENCE,
     SEGMENTED_DIFFERENCE,
     SEGMENTED_RATIO,
     SEGMENTS_DIFFER,
@@ -16,14 +18,17 @@ from auditor.behaviour.metrics import (
 from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, sheet_of, untested
 from auditor.observed.columns import Levels
 from auditor.observed.measures import by_segment
+from auditor.rounding import printed, significant
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.multiplicity import significant as at_level
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import Estimate, missing
 from auditor.statistics.segmented import SegmentedImpact
 from auditor.statistics.small_cells import suppress
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
-from auditor.testing.unadjusted import UnadjustedMeasurement
+from auditor.testing.families import EXPLORATORY_FAMILY
+from auditor.testing.unadjusted import AbsenceBar, UnadjustedMeasurement
 
 CARD = Card(
     name="observed_segments",
@@ -34,7 +39,10 @@ CARD = Card(
         "with Tarone's correction for whether segments differ. Each segment's own ratio stands beside."
     ),
     worrying="A gap in every segment; or one segment with a gap that the others hide.",
-    limitations="Who applies for what may itself follow from the attribute. Where segments differ, no summary leads.",
+    limitations=(
+        "Who applies for what may itself follow from the attribute. Where segments differ, or one has a gap of its "
+        "own, no summary over them shows the absence of a difference, and the segments are told first."
+    ),
     references=("Mantel and Haenszel (1959)", "Tarone (1985)"),
     needs_decision_file=True,
     label="Decisions taken: within segments",
@@ -49,6 +57,8 @@ CARD = Card(
 )
 MOST = 40
 """Segments whose own ratios are given."""
+SUMMARIES = frozenset({RISK_DIFFERENCE, IMPACT_RATIO, ADJUSTED_DIFFERENCE, SEGMENTED_DIFFERENCE})
+"""Numbers over all segments, in which gaps that go opposite ways cancel."""
 
 
 def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
@@ -74,8 +84,10 @@ def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterabl
             **common,
         )  # fmt: skip
         return
+    hidden = _small_segments(sheet, found)
+    why = "" if pairing.hidden else _apart(sheet, segments, found, hidden)
     note = {"segments": len(found.strata), "segments_of_one_group": len(found.excluded),
-            "lead_with_strata": int(found.lead_with_strata)}  # fmt: skip
+            "lead_with_strata": int(bool(why))}  # fmt: skip
     yield sheet.row(
         found.difference, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size,
         short=pairing.short, counts=note, **common,
@@ -93,20 +105,56 @@ def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterabl
         differ = missing(method="Breslow–Day", reason=reason, n=n)
     else:
         differ = Estimate(value=test.statistic, n=n, method=test.method, test=test)
-    yield sheet.row(differ, metric=SEGMENTS_DIFFER, subject=subject, short=pairing.short, **common)
-    hidden = _small_segments(sheet, found)
+    yield sheet.row(
+        differ,
+        metric=SEGMENTS_DIFFER,
+        subject=subject,
+        short=pairing.short,
+        family=f"{EXPLORATORY_FAMILY}: {sheet.family('whether segments differ')}",
+        size=size,
+        bars=AbsenceBar(SUMMARIES, why) if why else None,
+        **common,
+    )
     for name, ratio in list(found.strata.items())[:MOST]:
-        sizes = {GROUP: int(ratio.counts.get("n_p", 0)), REFERENCE_GROUP: int(ratio.counts.get("n_0", 0))}
         yield sheet.row(
             ratio,
             metric=IMPACT_RATIO,
             subject={**subject, "segment": name},
             reference=pairing.attribute.reference,
             hidden=pairing.hidden or ("hidden for a small segment, its own or one beside" if name in hidden else None),
-            short=unmet(sizes),
+            short=unmet(_sizes(ratio)),
             counts={"p_adjusted_over_segments": found.strata_p_adjusted[name]},
             of_pack=False,
         )
+
+
+def _apart(sheet: ObservedSheet, segments: Levels, found: SegmentedImpact, hidden: frozenset[str]) -> str:
+    """Why no summary over these segments shows an absence; empty where they agree, as far as they can tell.
+
+    Either they differ among each other, or one of them has a gap of its own, which a test of all may not see.
+    """
+    ratios = {
+        name: ratio.value
+        for name, ratio in found.strata.items()
+        if ratio.value is not None and name not in hidden and not unmet(_sizes(ratio))
+    }
+    if found.lead_with_strata and found.homogeneity is not None:
+        said, whose = (
+            f"segments of {segments.label} differ (p = {significant(found.homogeneity.p_value, 2)})",
+            [*ratios],
+        )
+    else:
+        said = f"a segment of {segments.label} has a gap of its own"
+        whose = [name for name in ratios if at_level(found.strata_p_adjusted[name], alpha=1 - sheet.level)]
+        if not whose:
+            return ""
+    ends = sorted(whose, key=lambda name: (ratios[name], name))
+    told = [f"impact ratio {printed(ratios[name], 2)} in {name}" for name in dict.fromkeys(ends[:1] + ends[-1:])]
+    return f"{said}: {' and '.join(told)}" if told else said
+
+
+def _sizes(ratio: Estimate) -> dict[str, int]:
+    return {GROUP: int(ratio.counts.get("n_p", 0)), REFERENCE_GROUP: int(ratio.counts.get("n_0", 0))}
 
 
 def _small_segments(sheet: ObservedSheet, found: SegmentedImpact) -> frozenset[str]:
