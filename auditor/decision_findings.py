@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from auditor.behaviour.metrics import ADJUSTED_DIFFERENCE, IMPACT_RATIO, RISK_DIFFERENCE
+from auditor.behaviour.metrics import ADJUSTED_DIFFERENCE, IMPACT_RATIO, REASON_GAP, RISK_DIFFERENCE
 from auditor.catalogue import card_of
+from auditor.decision_words import (
+    APART,
+    Applicants,
+    gap_words,
+    is_of_approved,
+    left_at_equal_factors,
+    name_of,
+    title_of,
+)
 from auditor.finding_rules import criteria_of, grade_filed
-from auditor.finding_words import SEEN, say, signed
+from auditor.finding_words import SEEN
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role
-from auditor.rounding import printed, significant
 
 MOST = 8
 """Gaps that a finding names with their size; the others stand in its list of measurements."""
-APART = ("field", "group")
-PLACES = {"what": "of", "within": "by", "compared_with": "against the"}
-"""What stands before the value of a key of a subject."""
 LEADING = (RISK_DIFFERENCE, ADJUSTED_DIFFERENCE, IMPACT_RATIO)
 """Of equally grave gaps those of decisions themselves speak first."""
+ON_THE_WAY = (
+    " Exploratory: found on the way, not by a question fixed beforehand; decisions that were not used here can confirm "
+    "it."
+)
 
 
 def decided_on(measurements: Sequence[Measurement], *, field: str, group: str) -> list[Measurement]:
-    """What tests on decision files measured of one group against its reference."""
+    """What tests on decision files measured of one group, or of one pair of groups, against its reference."""
     return [
         item
         for item in measurements
@@ -35,13 +44,17 @@ def decided_on(measurements: Sequence[Measurement], *, field: str, group: str) -
     ]
 
 
-def of_decisions(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
+def of_decisions(
+    mine: Sequence[Measurement], whom: Applicants, plan: Plan, packs: Sequence[PolicyPack]
+) -> Iterable[Finding]:
     """The finding of one group, if any gap of it is graded.
 
     Parameters
     ----------
     mine
         As `decided_on` gives them.
+    whom
+        The same group in words.
     """
     candidates = [
         item
@@ -53,34 +66,26 @@ def of_decisions(mine: Sequence[Measurement], plan: Plan, packs: Sequence[Policy
         return
     worst, verdict = max(graded, key=lambda pair: (pair[1].severity.rank, pair[0].conclusion in SEEN, _leads(pair[0])))
     involved = [worst, *(item for item, _ in graded if item is not worst)]
-    field, group, reference = say(worst.subject["field"]), worst.subject["group"], worst.reference
-    told = "; ".join(gap_words(item, packs) for item in involved[:MOST])
+    told = "; ".join(gap_words(item, packs, mine) for item in involved[:MOST])
     more = f"; and {len(involved) - MOST} more" if len(involved) > MOST else ""
     undecided = worst.conclusion is Conclusion.INCONCLUSIVE
     yield Finding(
         id="",
-        title=_title(worst),
+        title=title_of(worst, whom, mine),
         severity=verdict.severity,
-        rule=f"{verdict.rule}: {verdict.sentence}",
+        rule=f"{verdict.rule}, by {name_of(worst)}: {verdict.sentence}",
         condition=(
             f"Decisions already taken on different applicants are compared: {told}{more}."
-            + _at_equal_factors(mine, worst)
+            + left_at_equal_factors(mine, worst, told=involved)
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
-        criteria=criteria_of(packs, [item.metric for item in involved], worst.subject["field"]),
+        criteria=_criteria(packs, [item.metric for item in involved], whom),
         cause=(
             "Open: a file does not show that the attribute makes the difference. Other circumstances are held equal "
             "only as far as the file records them."
         ),
-        effect=(
-            "Describes decisions that were taken on these applicants. It does not show that like cases are treated "
-            "apart."
-        ),
-        recommendation=(
-            f"Read files of denied {group} and approved {reference} applicants who are alike in what may count, and "
-            f"look for facts that this file does not hold. Where the system behind these decisions can be asked, audit "
-            f"it with only {field} changed."
-        ),
+        effect=_effect(worst),
+        recommendation=_advice(worst, whom),
         measurements=tuple(item.id for item in involved),
         cases=worst.cases,
         conclusion=worst.conclusion,
@@ -92,57 +97,35 @@ def _leads(item: Measurement) -> int:
     return len(LEADING) - LEADING.index(item.metric) if plain and item.metric in LEADING else 0
 
 
-def _title(item: Measurement) -> str:
-    field, group, reference = say(item.subject["field"]), item.subject["group"], item.reference
-    whom = f"applicants with {field} {group}"
-    if item.conclusion is Conclusion.INCONCLUSIVE or item.estimate is None:
-        return f"Decisions taken: this file cannot say whether {whom} fared as {reference}"
-    equal = " at equal recorded factors" if item.metric == ADJUSTED_DIFFERENCE else ""
-    if item.metric in (RISK_DIFFERENCE, ADJUSTED_DIFFERENCE):
-        often = "less" if item.estimate < 0 else "more"
-        points = printed(100 * abs(item.estimate), 1)
-        return f"Decisions taken: {whom} were favoured {points} percentage points {often} often than {reference}{equal}"
-    if item.metric == IMPACT_RATIO and set(item.subject) <= set(APART):
-        return f"Decisions taken: {whom} were favoured {printed(item.estimate, 2)} times as often as {reference}"
-    return f"Decisions taken: {whom} differ from {reference} in {_name(item)}"
+def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], whom: Applicants) -> tuple[str, ...]:
+    """Clauses of packs that protect the attribute, or one of two."""
+    return tuple(dict.fromkeys(clause for field in whom.fields for clause in criteria_of(packs, metrics, field)))
 
 
-def _at_equal_factors(mine: Sequence[Measurement], worst: Measurement) -> str:
-    """What is left at equal factors, where the gravest gap is another one."""
-    held = next((item for item in mine if item.metric == ADJUSTED_DIFFERENCE), None)
-    if held is None or held is worst or held.estimate is None:
-        return ""
-    size = f"{signed(100 * held.estimate, 1)} percentage points"
-    if held.conclusion in SEEN:
-        return f" At equal recorded factors {size} are left."
-    return f" At equal recorded factors {size} are left, which this file cannot tell from chance."
+def _effect(worst: Measurement) -> str:
+    what = "what these applicants were given once approved" if is_of_approved(worst) else "decisions that were taken"
+    on = "" if is_of_approved(worst) else " on these applicants"
+    found = ON_THE_WAY if worst.role is Role.EXPLORATORY else ""
+    return f"Describes {what}{on}. It does not show that like cases are treated apart.{found}"
 
 
-def gap_words(item: Measurement, packs: Sequence[PolicyPack]) -> str:
-    """A gap with its size, its adjusted p, and by which pack it is primary."""
-    letter = "adjusted p" if item.role is Role.PRIMARY else "q"
-    tail = f" ({letter} = {significant(item.p_adjusted, 2)})" if item.p_adjusted is not None else ""
-    asking = [pack.name for pack in packs if pack.role_of(item.metric) == Role.PRIMARY]
-    if item.role is Role.PRIMARY and asking:
-        tail += f", a primary measure of {', '.join(asking)}"
-    return f"{_name(item)} {_size(item)}{tail}"
-
-
-def _name(item: Measurement) -> str:
-    card = card_of(item.test)
-    label = next((each.label for each in card.metrics if each.name == item.metric), "") if card else ""
-    label = label or say(item.metric)
-    where = [f"{PLACES.get(key, say(key))} {say(value)}" for key, value in item.subject.items() if key not in APART]
-    return ", ".join([label[:1].lower() + label[1:], *where])
-
-
-def _size(item: Measurement) -> str:
-    if item.estimate is None:
-        return "not estimable"
-    if item.unit == "rate_difference":
-        return f"{signed(100 * item.estimate, 1)} percentage points"
-    if item.unit == "sd":
-        return f"{signed(item.estimate, 2)} SD"
-    if item.unit == "ratio":
-        return printed(item.estimate, 2)
-    return f"{significant(item.estimate, 3)} {item.unit}".rstrip()
+def _advice(worst: Measurement, whom: Applicants) -> str:
+    """Whose files to read for what, and what to change where the system can be asked."""
+    group, reference = whom.group, worst.reference
+    if is_of_approved(worst):
+        what = name_of(worst).removesuffix(" at equal factors")
+        read = (
+            f"Read files of approved {group} and {reference} applicants alike in what may set the {what}, for "
+            "discretion, exceptions and facts that this file does not hold."
+        )
+    elif worst.metric == REASON_GAP:
+        read = (
+            f"Read files of denied {group} and {reference} applicants, and see whether the facts behind each stated "
+            "reason are there."
+        )
+    else:
+        read = (
+            f"Read files of denied {group} and approved {reference} applicants alike in what may count, for facts that "
+            "this file does not hold."
+        )
+    return f"{read} If the system behind them can be asked, audit it with only {whom.changed} changed."
