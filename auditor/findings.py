@@ -2,8 +2,8 @@
 
 One finding a contrast, from all its outcome measurements together; one a contrast whose decisions turn both ways and
 cancel; one a contrast whose answers are less readable; one for a model that hardly decides; one a group for gaps as
-filed, graded where a pack of the plan makes the measure primary; one a group for gaps in a decision file. The severity
-is the highest any of its measurements earns, with that measurement's rule.
+filed, graded where a pack of the plan makes the measure primary; one a group, or a pair of groups of two attributes,
+for gaps in a decision file. The severity is the highest any of its measurements earns, with that measurement's rule.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from auditor.behaviour.metrics import CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
 from auditor.decision_findings import decided_on, of_decisions
+from auditor.decision_words import applicants_of
 from auditor.finding_rules import criteria_of, grade_filed
 from auditor.finding_words import (
     MATCHED,
@@ -62,7 +63,8 @@ def find(
             drafts += _readable(pairs, plan, packs)
             drafts += found
             drafts += _as_filed([item for item in mine if item.test == "group_rates"], plan, packs)
-            drafts += of_decisions(decided_on(measurements, field=attribute.field, group=group), plan, packs)
+    for whom in applicants_of(plan):
+        drafts += of_decisions(decided_on(measurements, field=whom.field, group=whom.group), whom, plan, packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
         Finding(**{**finding.row(), "id": f"F-{number:03d}", "severity": finding.severity})
@@ -230,7 +232,7 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
             f"Look at the result for {group} in which only {say(field)} was changed. If that shows no difference, find "
             "out which other facts differ between these applicants and whether the decision needs them."
         ),
-        measurements=tuple(item.id for item, _ in graded),
+        measurements=tuple(item.id for item in (worst, *(item for item, _ in graded if item is not worst))),
         cases=worst.cases,
         conclusion=worst.conclusion,
     )

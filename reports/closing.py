@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from auditor.behaviour.metrics import CF_NOISE_FLOOR
-from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from auditor.records import Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, wording
+from reports.decision_counts import counts_words
 
 
 def found_line(measurements: Sequence[Measurement], findings: Sequence[Finding], design: wording.Design) -> str:
@@ -67,12 +68,7 @@ def checked_line(measurements: Sequence[Measurement]) -> str:
 
 def seen_line(measurements: Sequence[Measurement]) -> str:
     """How many comparisons of decisions have a number and a conclusion: what nobody asked cannot be checked again."""
-    compared = [item for item in measurements if item.reference and item.conclusion and wording.on_file(item)]
-    told = [item for item in compared if item.estimate is not None]
-    open_ = sum(item.conclusion is Conclusion.INCONCLUSIVE for item in told)
-    if not compared:
+    told = counts_words(measurements)
+    if not told:
         return "nothing was compared: no test of the plan reads a decision file"
-    return (
-        f"{numbers.count(len(told))} of {numbers.count(len(compared))} comparisons have a number, "
-        f"{numbers.count(open_)} of them without a conclusion; nothing could be planted or asked again"
-    )
+    return f"{wording.lower_first(told).rstrip('.')}; nothing could be planted or asked again"

@@ -12,6 +12,7 @@ from reports import elsewhere, numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Level, Literal, Pairs, Table, Target, Text, Verdict
 from reports.controls import least_powerful, missing_words, power
 from reports.cover_lines import cover_lines
+from reports.decision_counts import counts_words, open_words
 from reports.decision_record_sections import terms as terms_of_files
 from reports.decision_sections import audited_words, unseen_rows
 from reports.evidence_sections import alike_words
@@ -20,7 +21,7 @@ from reports.story import Story
 from reports.terms import terms
 from reports.wording import sentence_case
 
-COVER_FINDINGS = 5
+COVER_FINDINGS, FILE_FINDINGS = 5, 3
 
 
 def verdict(story: Story) -> Verdict:
@@ -45,7 +46,7 @@ def verdict(story: Story) -> Verdict:
         rest = [item for item in story.contrasts if item not in together]
     more = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead))
     # A quiet first sentence must not stand alone where something was found beside it.
-    beside = more if more and code in wording.QUIET else ""
+    beside = more if more and (code in wording.QUIET or _small_on_file(lead, code)) else ""
     grave = wording.contradicting(code, story.bundle.findings)
     if grave is not None:
         code = wording.card_conclusion(code, story.bundle.findings)
@@ -63,6 +64,11 @@ def verdict(story: Story) -> Verdict:
     )
     said += [words for words in more_said if words]
     return Verdict(code, sentence, tuple(said), story.charts.get("verdict"), beside, figures(story, lead))
+
+
+def _small_on_file(lead: Measurement, code: Conclusion) -> bool:
+    """Whether a file leads with a small difference, beside which larger ones may stand in exploratory tests."""
+    return wording.on_file(lead) and code is Conclusion.DIFFERENCE_BELOW_THRESHOLD
 
 
 def figures(story: Story, lead: Measurement) -> str:
@@ -113,8 +119,14 @@ def front_verdict(story: Story) -> Verdict:
             sentences.conclusion_sentence(lead, story.design), sentences.plain_sentence(lead, story.design)
         )
     larger = larger_elsewhere(story, lead)
+    counts = counts_words(story.measurements)
+    shorter = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead), most=1)
     return replace(
-        whole, sentence=sentence, others=tuple(words for words in (story.mute, larger, *_same(story, lead)) if words)
+        whole,
+        sentence=sentence,
+        # The first page has room for the largest of each kind; the section Conclusion names them all.
+        beside=str(shorter) if whole.beside and wording.on_file(lead) else whole.beside,
+        others=tuple(words for words in (story.mute, larger, *_same(story, lead), counts) if words),
     )
 
 
@@ -151,7 +163,7 @@ def cover(story: Story) -> list[Block]:
     )
     return [
         Text(asked if run.asks else audited_words(story)),
-        finding_table(story, most=COVER_FINDINGS),
+        finding_table(story, most=COVER_FINDINGS if run.asks else FILE_FINDINGS),
         Pairs(title="What this audit could not see", rows=tuple(_unseen(story))),
         Pairs(
             title="What next",
@@ -267,7 +279,7 @@ def _moves_by_itself(story: Story) -> str:
 
 
 UNSETTLED = 3
-ADVICE = 3
+ADVICE, FILE_ADVICE = 3, 2
 NAMED = 3
 STATED = "has to state {} at all"  # how a recommendation names its field (auditor.finding_words)
 
@@ -281,9 +293,10 @@ def _next(story: Story) -> list[tuple[str, Cell]]:
         words = "Read what this audit could not see before relying on it; repeat the plan when model or prompt changes."
         return [("Do", words), *_undecided(story)]
     told = _advice(story, findings)
-    # Three whole sentences, and no finding without a word: the rest are named together.
-    rows: list[tuple[str, Cell]] = [(", ".join(ids), advice) for advice, ids in told[:ADVICE]]
-    if rest := [name for _, ids in told[ADVICE:] for name in ids]:
+    # A few whole sentences, and no finding without a word: the rest are named together.
+    most = ADVICE if story.bundle.run.asks else FILE_ADVICE
+    rows: list[tuple[str, Cell]] = [(", ".join(ids), advice) for advice, ids in told[:most]]
+    if rest := [name for _, ids in told[most:] for name in ids]:
         names = ", ".join(sorted(rest)[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
         rows.append((names, "See each finding's own page."))
     return rows + _undecided(story)
@@ -328,17 +341,23 @@ def conclusion(story: Story) -> list[Block]:
         *([Text(said.beside, tone="lead")] if said.beside else []),
         *(Text(words) for words in said.others),
         *([Text(near)] if near else []),
+        *([Text(left_open)] if (left_open := open_words(story.measurements)) else []),
         Pairs(
             rows=(
                 ("Conclusion", Code(said.conclusion)),
                 ("Findings", findings_words(story.bundle.findings)),
+                *((("Comparisons", counts),) if (counts := counts_words(story.measurements)) else ()),
             )
         ),
         Table(
             title="What the conclusions in this report mean",
             head=("Conclusion", "Meaning", "Code in result.json"),
             rows=tuple(
-                (Code(code), wording.CONCLUSION_MEANING[code], Literal(code.value))
+                (
+                    Code(code),
+                    wording.conclusion_meaning(code, story.design, story.measurements),
+                    Literal(code.value),
+                )
                 for code in wording.CONCLUSION_ORDER
                 if code in seen
             ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from auditor.behaviour.metrics import RISK_DIFFERENCE
 from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, numbers, sentences
+from reports.decision_counts import counts_words, open_words
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
 from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label, on_file
@@ -49,6 +50,7 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
             name = lower_first(metric_label(rows[0]))
             where = "Decisions taken" if on_file(rows[0]) else "As filed"
             lines.append(f"{where}, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
+    lines += [words for words in (counts_words(items), open_words(items)) if words]
     return tuple(lines)
 
 

@@ -41,14 +41,16 @@ def of_file(story: Story) -> list[Measurement]:
     return [item for item in story.measurements if wording.on_file(item)]
 
 
-def held_equal(story: Story) -> str:
-    """Which factors are held equal, in a sentence."""
+def held_equal(story: Story, *, most: int | None = None) -> str:
+    """Which factors are held equal, in a sentence that names all or ``most`` of them."""
     mapping = story.bundle.run.data.mapping
     labels = {item.name: item.label for item in mapping.fields}
     names = mapping.decisions.get("controls", ())
     if not names:
         return "The mapping names no legitimate factor, so none is held equal."
-    return f"Held equal where it says so: {wording.joined([wording.lower_first(labels[name]) for name in names])}."
+    named = [wording.lower_first(labels[name]) for name in names[:most]]
+    left = len(names) - len(named)
+    return f"Held equal where it says so: {wording.joined([*named, *([f'{left} more'] if left else [])])}."
 
 
 def provenance(story: Story) -> list[Block]:

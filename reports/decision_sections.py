@@ -9,13 +9,14 @@ from auditor.records import Conclusion, Measurement, Role
 from reports import numbers, sentences, small_cells, wording
 from reports.blocks import CONTRASTS, Block, Cell, Table, Text
 from reports.charts import TAKEN, by_conclusion, is_gap
+from reports.decision_counts import compared, open_words
 from reports.decision_record_sections import held_equal, of_file
 from reports.story import Story
 from reports.wording import sentence_case
 
 PLAIN = {"field", "group"}
 """The keys of a subject that is a group and nothing narrower."""
-WITHHELD_AT_MOST = 6
+FACTORS_AT_MOST = 5
 
 
 def audited_words(story: Story) -> str:
@@ -33,13 +34,17 @@ def audited_words(story: Story) -> str:
 
 def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
     """What a file cannot show, and what this one could not."""
-    rows: list[tuple[str, Cell]] = [
+    left_open = open_words(story.measurements)
+    rows: list[tuple[str, Cell]] = [("Cannot say", f"{left_open} That is not clean.")] if left_open else []
+    rows += [
         (
             "Cause",
-            "That the attribute makes a difference: only the same application with one field changed shows that, and a "
-            "file holds each application once.",
+            "That the attribute makes a difference: a file holds each application once, never with one field changed.",
         ),
-        ("Factors", f"{held_equal(story)} What the file does not record can make a gap or hide one."),
+        (
+            "Factors",
+            f"{held_equal(story, most=FACTORS_AT_MOST)} What the file does not record can make a gap or hide one.",
+        ),
     ]
     if found := _least_powerful(story):
         item, mde = found
@@ -48,24 +53,14 @@ def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
             (
                 "Smallest effect",
                 f"A difference under {numbers.detectable(mde, item.unit)} percentage points could well have been "
-                f"missed: {sentences.against([item])}, {sentences.what_words(item, story.design, [item])}, the least "
-                f"sure (one of that size is found with {share}% chance; worked out from the decisions themselves).",
-            )
-        )
-    untold = [item for item in _compared(story) if item.estimate is None]
-    if untold:
-        rows.append(
-            (
-                "Withheld",
-                f"{numbers.count(len(untold))} of {numbers.count(len(_compared(story)))} comparisons have no number; "
-                "section “Could this audit have seen it?” says why.",
+                f"missed: {sentences.against([item])}, {wording.lower_first(wording.metric_label(item))}, the least "
+                f"sure (one of that size is found with {share}% chance).",
             )
         )
     rows.append(
         (
             "Not covered",
-            "Applicants, products and periods that are not in the file; whoever was discouraged and did not apply; how "
-            "decisions came about.",
+            "Applicants, products and periods not in the file; whoever did not apply; how decisions came about.",
         )
     )
     return rows
@@ -186,7 +181,7 @@ def _not_tested(story: Story) -> list[str]:
 
 
 def _compared(story: Story) -> list[Measurement]:
-    return [item for item in of_file(story) if item.reference is not None and item.conclusion is not None]
+    return compared(story.measurements)
 
 
 def _of_decisions(item: Measurement) -> bool:

@@ -143,10 +143,12 @@ def near_sentence(measurements: Sequence[Measurement]) -> str | None:
     return f"{sentence_case(joined(parts))}." if parts else None
 
 
-def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[str] = frozenset()) -> str | None:
+def exploratory_sentence(
+    measurements: Sequence[Measurement], *, but: frozenset[str] = frozenset(), most: int = NAMED_AT_MOST
+) -> str | None:
     """One sentence that names the differences found outside the primary families; ``None`` where there are none.
 
-    ``but`` holds the ids of measurements that are said elsewhere.
+    ``but`` holds the ids of measurements that are said elsewhere; of one place the ``most`` largest are named.
     """
     parts = []
     cancelled = _cancelled(measurements)
@@ -178,8 +180,8 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
             key=lambda item: (-abs(item.estimate or 0.0), item.id),
         )
         if found:
-            named = [f"{against([item])}{_what(item)} {numbers.estimate(item)}" for item in found[:NAMED_AT_MOST]]
-            more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+            named = [f"{against([item])}{_what(item)} {numbers.estimate(item)}" for item in found[:most]]
+            more = f", {len(found) - most} more" if len(found) > most else ""
             parts.append(f"{place} ({', '.join(named)}{more})")
     if not parts:
         return None

@@ -40,6 +40,7 @@ from reports.wording import (
 )
 
 AS_FILED = "group_rates"
+FOUR_FIFTHS = 0.8
 OWN, MATCHED, READABLE, RANGE, SCORE = (
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
@@ -142,7 +143,9 @@ def conclusion_sentence(measurement: Measurement, design: Design) -> str:
             Conclusion.DIFFERENCE_BELOW_THRESHOLD: "small and real: inside",
         }
         if measurement.conclusion in inside:
-            said = f"That is {inside[measurement.conclusion]} {band}, the range set before the run."
+            of = lower_first(metric_label(measurement))
+            said = f"That is {inside[measurement.conclusion]} {band}, the range of the {of} set before the run"
+            said += " (four fifths)." if measurement.counts.get("threshold") == FOUR_FIFTHS else "."
             return f"{effect_sentence(measurement, design)} {said}"
     if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
         return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."

@@ -43,8 +43,8 @@ CONCLUSION_ORDER = (
     Conclusion.NOT_TESTED,
 )
 CONCLUSION_MEANING = {
-    Conclusion.DIFFERENCE_FOUND: "chance hardly explains it (adjusted p), and it reaches the practical threshold",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "chance hardly explains it (adjusted p); below the practical threshold",
+    Conclusion.DIFFERENCE_FOUND: "{level}, and it reaches the practical threshold",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "{level}; below the practical threshold",
     Conclusion.NO_EVIDENCE: "none was found; one smaller than the smallest detectable difference is not ruled out",
     Conclusion.EQUIVALENT_WITHIN_MARGIN: "shown to lie within the margin set before the run (two one-sided tests)",
     Conclusion.INCONCLUSIVE: (
@@ -52,6 +52,10 @@ CONCLUSION_MEANING = {
     ),
     Conclusion.NOT_TESTED: "not part of the plan, or not run",
 }
+#: What the p of a difference that was found lies below: of an exploratory one it does not say that chance is out.
+MAIN_LEVEL = "chance hardly explains it (adjusted p of a main question below {alpha})"
+BOTH_LEVELS = "main question: chance hardly explains it (adjusted p below {alpha}); exploratory: a signal (q below {q})"
+EXPLORED_LEVEL = "an exploratory signal: of such signals about a share of {q} is expected to be chance"
 #: Conclusions that read clean.
 QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
 #: Conclusions that a difference was found.
@@ -111,6 +115,14 @@ class Design:
     def level(self) -> str:
         """The level of the plan's intervals: ``95%``."""
         return numbers.level(1 - self.alpha)
+
+
+def conclusion_meaning(code: Conclusion, design: Design, measurements: Iterable[Measurement]) -> str:
+    """What a conclusion means among these measurements: of main questions, of exploratory ones, or of both."""
+    explored = {item.role is Role.EXPLORATORY for item in measurements if item.conclusion is code}
+    level = BOTH_LEVELS if len(explored) > 1 else EXPLORED_LEVEL if True in explored else MAIN_LEVEL
+    figures = {"alpha": numbers.ratio(design.alpha), "q": numbers.ratio(design.q)}
+    return CONCLUSION_MEANING[code].format(level=level.format(**figures))
 
 
 def field_words(field: str) -> str:
@@ -357,14 +369,19 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
     """The measurement that carries the verdict.
 
     The gravest conclusion among all primary measurements, of whatever family, and those that a finding of medium
-    severity or more rests on; the score alone does not lead where decisions are found to differ. Where several are as
-    grave: primary ones, contrasts of the same applications, the gravest finding, the order of ``CONTRAST_METRICS``, the
+    severity or more is graded by; the score alone does not lead where decisions are found to differ. What merely stands
+    in a finding beside the measurement that earned its severity does not lead by it. Where several are as grave:
+    primary ones, contrasts of the same applications, the gravest finding, the order of ``CONTRAST_METRICS``, the
     largest effect.
     """
     rank: dict[str, int] = {}
+    earned: dict[str, int] = {}
     for finding in findings:
         for name in finding.measurements:
             rank[name] = max(rank.get(name, 0), finding.severity.rank)
+        # A finding names first the measurement that it is graded by.
+        for name in finding.measurements[:1]:
+            earned[name] = max(earned.get(name, 0), finding.severity.rank)
     measurements = tuple(measurements)
     decided = any(
         item.role is Role.PRIMARY and item.metric in CONTRAST_METRICS and item.conclusion in SEEN
@@ -376,7 +393,7 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
         if item.role is Role.PRIMARY
         or (
             item.conclusion
-            and rank.get(item.id, 0) >= Severity.MEDIUM.rank
+            and earned.get(item.id, 0) >= Severity.MEDIUM.rank
             and not (decided and item.metric == CF_MEAN_SHIFT_SD)
         )
     ]

@@ -141,6 +141,8 @@ class Observed:
     def facts(self) -> tuple[str, ...]:
         """What there is to say of how the file was read and of what it holds, a line each."""
         lines = [*self.notes, *(f"{count:,} left out: {what}" for what, count in self.left_out.items())]
+        for part, of in self.repeated:
+            lines.append(f"{part.label} rises and falls with {of.label} exactly: compared and counted once")
         if self.others:
             shown = ", ".join(f"{name[:60]} {count:,}" for name, count in list(self.others.items())[:SHOWN])
             lines.append(f"{sum(self.others.values()):,} applications were decided neither way: {shown}")
@@ -167,6 +169,25 @@ class Observed:
         """The protected field called ``name``; ``None`` where the file has none."""
         return next((item for item in self.groups if item.name == name), None)
 
+    @cached_property
+    def repeated(self) -> tuple[tuple[Numbers, Numbers], ...]:
+        """Prices and amounts that say the same as an earlier one of their kind, each with that one.
+
+        A rate and its spread over a fixed index differ by a constant: gaps of both, in SDs, are one gap, and to test
+        them twice would count it twice.
+        """
+        found = []
+        favoured = self.favourable & self.decided
+        for parts in (self.prices, self.amounts):
+            kept: list[Numbers] = []
+            for part in parts:
+                of = next((each for each in kept if _in_step(part, each, favoured)), None)
+                if of is None:
+                    kept.append(part)
+                else:
+                    found.append((part, of))
+        return tuple(found)
+
     def repeats(self) -> bool:
         """Whether some applicants have several rows, so that rows are not people."""
         return self.applicants is not None and len(np.unique(self.applicants)) < self.n
@@ -190,6 +211,25 @@ class Observed:
         unknown = codes < 0
         codes[unknown] = len(self.cluster.names) + np.arange(int(unknown.sum()))
         return codes
+
+
+IN_STEP = 1e-9
+"""How far a residual may lie from a straight line, against the spread of the numbers, and still be rounding."""
+
+
+def _in_step(one: Numbers, other: Numbers, rows: BoolArray) -> bool:
+    """Whether one number is the other, shifted and scaled upwards, wherever either is stated in these rows."""
+    if not np.array_equal(one.stated[rows], other.stated[rows]):
+        return False
+    here = rows & one.stated
+    if here.sum() < 3:
+        return False
+    x, y = other.values[here] - other.values[here].mean(), one.values[here] - one.values[here].mean()
+    spread = float(x @ x)
+    if not spread or not float(y @ y):
+        return False
+    slope = float(x @ y) / spread
+    return slope > 0 and float(np.abs(y - slope * x).max()) <= IN_STEP * max(float(np.abs(y).max()), 1e-300)
 
 
 def _array(part: Numbers | Levels) -> npt.NDArray[Any]:

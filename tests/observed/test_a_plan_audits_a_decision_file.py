@@ -19,7 +19,7 @@ from auditor.mapping_files import write_mapping
 from auditor.plan import Plan
 from auditor.records import Conclusion
 from reports.blocks import ReportContent
-from reports.bundle import read_bundle, read_files
+from reports.bundle import Bundle, read_bundle, read_files
 from reports.bundle_check import check_contents
 from reports.content import build_annex, build_content
 from reports.governance import Governance
@@ -66,6 +66,12 @@ def done(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
 GOVERNANCE = Governance(
     audit_id="A-0001", title="Decisions on file", governed=False, status="complete", requested_by="somebody"
 )
+
+
+@pytest.fixture(scope="module")
+def bundle(done: Audited, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    publish(done.evidence, GOVERNANCE, tmp_path_factory.mktemp("published"))
+    return read_bundle(done.evidence)
 
 
 def words_of(content: ReportContent) -> str:
@@ -166,9 +172,7 @@ def test_a_finding_that_was_written_in_is_named(file: Path, tmp_path: Path) -> N
     assert [item.where for item in checked.mismatches if "findings.json" in item.where]
 
 
-def test_the_report_speaks_of_a_file_and_never_of_prompts_or_one_changed_field(done: Audited, tmp_path: Path) -> None:
-    publish(done.evidence, GOVERNANCE, tmp_path)
-    bundle = read_bundle(done.evidence)
+def test_the_report_speaks_of_a_file_and_never_of_prompts_or_one_changed_field(bundle: Bundle) -> None:
     report, annex = build_content(bundle, GOVERNANCE), build_annex(bundle, GOVERNANCE)
     said = words_of(report) + words_of(annex)
     for word in ("Nobody was asked", "Decisions already taken", "Smallest difference found with 80% power"):
@@ -248,3 +252,19 @@ def test_only_a_plan_of_schema_2_may_do_without_a_prompt_and_then_asks_no_model(
     first, second = (Plan.parse(raw_plan(file, schema=number, prompt=prompt)) for number in (1, 2))
     assert first.design()["prompt"] == second.design()["prompt"]
     assert first.design_sha256 != second.design_sha256
+
+
+def test_cover_and_conclusion_count_what_is_conclusive_what_cannot_be_said_and_what_was_not_tested(
+    done: Audited, bundle: Bundle
+) -> None:
+    content = build_content(bundle, GOVERNANCE)
+    compared = [item for item in done.measurements if item.reference and item.conclusion]
+    unsure = [item for item in compared if item.conclusion is Conclusion.INCONCLUSIVE]
+    counts = f"Of {len(compared)} comparisons {len(compared) - len(unsure)} are conclusive"
+    assert content.verdict is not None
+    assert any(words.startswith(counts) for words in content.verdict.others)
+    assert f"and {len(unsure)} cannot say" in words_of(content)
+    assert words_of(content).count(counts) == 2  # cover and conclusion
+    left = [item for item in unsure if (item.test, item.metric) == ("observed_rates", "risk_difference")]
+    assert left
+    assert words_of(content).count("Whether favourable decisions differ, without allowing for anything") == 2

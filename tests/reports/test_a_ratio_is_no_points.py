@@ -61,7 +61,8 @@ def test_a_quiet_ratio_names_its_range_its_power_and_its_people() -> None:
 @pytest.mark.parametrize("value", [0.4, 1.6])
 def test_a_ratio_that_was_found_lies_outside_its_range_in_either_direction(value: float) -> None:
     item = ratio(value, Conclusion.DIFFERENCE_FOUND)
-    assert "That is outside .80 to 1.25, the range set before the run." in conclusion_sentence(item, DESIGN)
+    said = "That is outside .80 to 1.25, the range of the impact ratio set before the run (four fifths)."
+    assert said in conclusion_sentence(item, DESIGN)
     assert "outside .80 to 1.25" in group_sentence([item, ratio(value, Conclusion.DIFFERENCE_FOUND, group="X")], DESIGN)
 
 

@@ -49,7 +49,7 @@ def test_the_score_does_not_lead_where_approvals_are_found_to_differ(working: Au
     score = score_of(working, fell=8, rose=0)
     assert wording.lead_measurement([own, score], [medium(own.id, score.id)]) is own
     quiet = replace(own, conclusion=Conclusion.NO_EVIDENCE)
-    assert wording.lead_measurement([quiet, score], [medium(own.id, score.id)]) is score
+    assert wording.lead_measurement([quiet, score], [medium(score.id)]) is score
 
 
 def test_a_mean_that_few_applications_make_says_how_many(working: Audit) -> None:

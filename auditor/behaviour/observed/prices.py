@@ -30,7 +30,8 @@ CARD = Card(
     purpose="Whether applicants who were approved paid more, or got less, by group.",
     method=(
         "Among favourable decisions that state it: difference of means in its own unit (Welch), in SDs (resampled "
-        "interval), and at equal legitimate factors (least squares, clustered errors)."
+        "interval), and at equal legitimate factors (least squares, clustered errors). A price that only repeats "
+        "another, shifted or scaled, is compared once."
     ),
     worrying="A dearer price or a smaller amount that stays at equal factors.",
     limitations=(
@@ -72,7 +73,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     if sheet is None or not (sheet.observed.prices or sheet.observed.amounts):
         yield untested(context, CARD, "the mapping names no price and no amount") if sheet else untested(context, CARD)
         return
-    parts = [(PRICE, part) for part in sheet.observed.prices] + [(AMOUNT, part) for part in sheet.observed.amounts]
+    once = {part.name for part, _ in sheet.observed.repeated}
+    parts = [(PRICE, part) for part in sheet.observed.prices if part.name not in once]
+    parts += [(AMOUNT, part) for part in sheet.observed.amounts if part.name not in once]
     for pairing in sheet.pairings():
         for kind, part in parts:
             yield from _gaps(sheet, pairing, kind, part, size=sheet.size * len(parts))
