@@ -60,7 +60,7 @@ def decide_service(answer: ServiceAnswer, *, case_id: str, moment: str) -> Syste
         request=answer.keys[-1],
         amount=None if amount is None or amount.value is None else float(amount.value),
         reasons=None if reasons is None else reasons.value,
-        text=answer.texts[-1],
+        text=answer.text,
         **read,
     )
 
