@@ -37,7 +37,8 @@ class SystemAnswer(Row):
     at_least, at_most
         Bounds of the margin (nats) where it has no number; ``None`` where nothing is known.
     amount, reasons
-        What a service returned beside its choice; ``None`` where it was not asked for, or cannot be read.
+        What was read as the answer, or what a service returned beside its choice; ``None`` where it was not asked
+        for or cannot be read.
     text
         The final answer, character by character.
     model, fingerprint
