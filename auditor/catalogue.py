@@ -15,12 +15,14 @@ from types import ModuleType
 from typing import Protocol, TypeGuard
 
 from auditor.behaviour import (
+    amount_gaps,
     arm_rates,
     counterfactual,
     generated_text,
     group_rates,
     model_quality,
     noise_floor,
+    reasons_given,
     same_system,
 )
 from auditor.behaviour.observed import (
@@ -76,7 +78,17 @@ def in_package(card: ModuleType) -> OnInternals:
     return OnInternals(card, rows=beside("result"), method=beside("method"))
 
 
-OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor, same_system, generated_text)
+OUTPUTS = (
+    counterfactual,
+    arm_rates,
+    group_rates,
+    model_quality,
+    noise_floor,
+    amount_gaps,
+    reasons_given,
+    same_system,
+    generated_text,
+)
 OBSERVED = (
     rates,
     scores,

@@ -46,6 +46,8 @@ class TextRow(Row):
         Of its tokens' log-probabilities to those read again, in nats.
     trouble
         Why the text may not be read; empty where its self-check held.
+    amount, reasons
+        What was read; ``None`` where it is not asked for, or cannot be read.
     """
 
     case_id: str
@@ -58,6 +60,8 @@ class TextRow(Row):
     ties: int
     largest_difference: float | None
     trouble: str = ""
+    amount: float | None = None
+    reasons: tuple[str, ...] | None = None
 
 
 class ChunkAnswers(Row):

@@ -31,7 +31,7 @@ from auditor.comparison_range import range_change
 from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, arm
 from auditor.plan import Plan
-from auditor.plan_reading import CHOICE
+from auditor.plan_reading import IN_WORDS
 from auditor.records import Conclusion, Measurement, Outcome, Role
 from auditor.rounding import printed
 from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
@@ -90,7 +90,7 @@ def compare_versions(
     left_out = {"only_earlier": len(earlier) - len(both), "only_later": len(later) - len(both)}
     applications = {item.later.cluster for item in both}
     several = rows_apart and len(set(map(applicant_of, applications))) < len(applications)
-    asked_again = plan.reading.readout == CHOICE and plan.reading.temperature > 0 and plan.reading.replicates > 1
+    asked_again = plan.reading.readout in IN_WORDS and plan.reading.temperature > 0 and plan.reading.replicates > 1
     rules = Rules.of(plan, left_out, dependent=REPLICATES if asked_again else SEVERAL_ROWS if several else "")
     arms = {
         name: {item.later.cluster: item for item in both if name in item.later.arms}

@@ -73,8 +73,10 @@ def _in_package(source: str) -> Path:
 
 
 def existing_path(text: str) -> Path:
-    """The file a text names; DataError if there is none."""
+    """The file a text names; DataError if there is none, or it is a folder, a device or a pipe."""
     path = _expanded(text)
+    if path.exists() and not path.is_file():
+        raise DataError(text, "is not an ordinary file", "a file that can be read")
     if not path.is_file():
         raise DataError(text or "decision file", "there is no such file", "a file that can be read")
     return path

@@ -55,6 +55,8 @@ TEXTS_SCHEMA: dict[str, Any] = {
     "ties": pl.Int64,
     "largest_difference": pl.Float64,
     "trouble": pl.String,
+    "amount": pl.Float64,
+    "reasons": pl.List(pl.String),
 }
 ATTRIBUTIONS_SCHEMA: dict[str, Any] = {
     "case_id": pl.String,

@@ -41,6 +41,9 @@ SHARED_SETTINGS = frozenset({"dictionary"})
 SECOND_SCHEMA = ("reading", "limits")
 """Sections that schema 2 added. A plan of schema 1 has their defaults, which are no part of its design."""
 
+LATER = ("amount", "reasons")
+"""Tables of ``[reading]`` that stand in a design only where they are given."""
+
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -311,6 +314,11 @@ class Plan(Section):
         if self.schema_ == 1:
             for name in SECOND_SCHEMA:
                 del design[name]
+        else:
+            # As prompt.date: what is not given is no key of the design.
+            design["reading"] = {
+                key: value for key, value in design["reading"].items() if key not in LATER or value is not None
+            }
         return design
 
     @property

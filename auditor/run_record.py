@@ -167,7 +167,7 @@ class HowRead(Hashed):
     Attributes
     ----------
     readout
-        ``log_odds`` or ``choice``.
+        ``log_odds``, ``choice``, ``amount`` or ``reasons``.
     scored
         Whether whole answers are scored; else log-odds are read from the likeliest tokens.
     form
@@ -200,7 +200,7 @@ class HowGenerated(Hashed):
     Attributes
     ----------
     readout
-        ``choice``.
+        ``choice``, ``amount`` or ``reasons``.
     temperature, seed, max_tokens, stop
         How a text is generated.
     replicates

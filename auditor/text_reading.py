@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from auditor.answering.reading import TEXT_TOKENS, grammar_of
+from auditor.answering.reading import TEXT_TOKENS, check_words, grammar_of
 from auditor.exceptions import PlanError
 from auditor.plan import Plan
-from auditor.plan_reading import CHOICE
+from auditor.plan_reading import CHOICE, IN_WORDS
 from auditor.run_record import HowGenerated, HowRead
 
-READ = HowRead(readout=CHOICE)
-"""Which grammar a text is read by: the labels of the plan, alone."""
+
+def read_as(readout: str) -> HowRead:
+    """Which grammar a text is read by: that of the readout, the whole text being the answer."""
+    return HowRead(readout=readout)
 
 
 def how_generated(plan: Plan, *, where: str) -> HowGenerated | None:
@@ -30,7 +32,7 @@ def how_generated(plan: Plan, *, where: str) -> HowGenerated | None:
     wanted = plan.reading
     if wanted.form != "text":
         raise PlanError(f"{where}: reading.form", f"{wanted.form!r}: weights are held to no form", "'text'")
-    if wanted.readout != CHOICE:
+    if wanted.readout not in IN_WORDS:
         for key, given in (("temperature", wanted.temperature), ("replicates", wanted.replicates - 1)):
             if given:
                 what = "log-odds are read off the weights, nothing is sampled"
@@ -39,13 +41,16 @@ def how_generated(plan: Plan, *, where: str) -> HowGenerated | None:
             what = "log-odds are read off the weights, nothing is generated"
             raise PlanError(f"{where}: reading.stop", what, "none, or readout = 'choice'")
         return None
-    try:
-        grammar_of(plan, READ)
-    except ValueError as error:
-        expected = str(error).removeprefix("expected ")
-        raise PlanError(f"{where}: prompt.answers", "cannot be told apart in a text", expected) from None
+    how = read_as(wanted.readout)
+    check_words(plan, how, where=where)
+    if wanted.readout == CHOICE:
+        try:
+            grammar_of(plan, how)
+        except ValueError as error:
+            expected = str(error).removeprefix("expected ")
+            raise PlanError(f"{where}: prompt.answers", "cannot be told apart in a text", expected) from None
     return HowGenerated(
-        readout=CHOICE,
+        readout=wanted.readout,
         temperature=wanted.temperature,
         seed=plan.cases.seed if wanted.seed is None else wanted.seed,
         max_tokens=wanted.max_tokens or TEXT_TOKENS,

@@ -1,10 +1,10 @@
-"""Deciding cases by the text that weights generate: the choice it makes, refused, or unreadable."""
+"""Deciding cases by the text that weights generate: its choice, amount or reasons, refused, or unreadable."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from auditor.answering.reading import grammar_of
+from auditor.answering.words import ReadWords, read_words
 from auditor.chunk_rows import UNSHARED, Questions, TextRow
 from auditor.exceptions import ScoringError
 from auditor.language_models.generated_answers import AskedText, GeneratedAnswer, generate_answers
@@ -12,13 +12,9 @@ from auditor.language_models.local import LoadedModel
 from auditor.language_models.next_token import Decoding
 from auditor.language_models.packed import PackedScorer
 from auditor.plan import Plan
-from auditor.readouts.choice import Choice, ChoiceGrammar, read_choice
-from auditor.readouts.reading import ReadAs
 from auditor.records import Decision, Outcome
 from auditor.run_record import HowGenerated
-from auditor.text_reading import READ
-
-OUTCOMES = {Choice.FAVOURABLE: Outcome.FAVOURABLE, Choice.ADVERSE: Outcome.ADVERSE}
+from auditor.text_reading import read_as
 
 
 def decide_by_text(
@@ -51,8 +47,11 @@ def decide_by_text(
         if error.prompt is None:
             raise
         raise ScoringError(f"case {payload.cases[error.prompt].id}: {error}") from error
-    grammar = grammar_of(plan, READ)
-    return tuple(_row(case.id, answer, grammar) for case, answer in zip(payload.cases, answers, strict=True))
+    read = read_as(how.readout)
+    return tuple(
+        _row(case.id, answer, read_words(answer.response, plan=plan, how=read))
+        for case, answer in zip(payload.cases, answers, strict=True)
+    )
 
 
 def decision_of(text: TextRow) -> Decision:
@@ -60,20 +59,14 @@ def decision_of(text: TextRow) -> Decision:
     return Decision(text.case_id, None, None, None, None, text.outcome, "read")
 
 
-def _row(case: str, answer: GeneratedAnswer, grammar: ChoiceGrammar) -> TextRow:
+def _row(case: str, answer: GeneratedAnswer, read: ReadWords) -> TextRow:
     response = answer.response
-    read = read_choice(response, grammar)
-    outcome, reason = Outcome.UNREADABLE, answer.trouble
-    if not answer.trouble:
-        reason = read.reason
-        if read.value is not None:
-            outcome = OUTCOMES[read.value]
-        elif read.read is ReadAs.REFUSED:
-            outcome = Outcome.REFUSED
+    if answer.trouble:
+        read = ReadWords(outcome=Outcome.UNREADABLE, reason=answer.trouble)
     return TextRow(
         case_id=case,
-        outcome=outcome,
-        reason=reason,
+        outcome=read.outcome,
+        reason=read.reason,
         text=response.text,
         thinking=response.thinking,
         finish=response.finish_said,
@@ -81,4 +74,6 @@ def _row(case: str, answer: GeneratedAnswer, grammar: ChoiceGrammar) -> TextRow:
         ties=answer.ties,
         largest_difference=answer.largest_difference,
         trouble=answer.trouble,
+        amount=read.amount,
+        reasons=read.reasons,
     )

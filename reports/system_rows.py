@@ -16,6 +16,8 @@ FORMS = {
 READOUTS = {
     "log_odds": "log-odds of the favourable against the adverse answer",
     "choice": "the choice that the text of the answer makes",
+    "amount": "the amount that the text of the answer is",
+    "reasons": "the reasons against the application that the text of the answer gives",
 }
 
 

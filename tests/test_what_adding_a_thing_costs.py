@@ -318,7 +318,7 @@ def test_a_test_of_another_version_is_refused_in_one_line(plugged: None, monkeyp
 
 
 def test_without_the_package_its_name_is_no_test() -> None:
-    with pytest.raises(PlanError, match="unknown test 'median_shift'; expected one of: arm_rates"):
+    with pytest.raises(PlanError, match="unknown test 'median_shift'; expected one of: amount_gaps"):
         catalogue.find_tests(TESTS, where="small.toml")
 
 

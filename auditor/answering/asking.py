@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.answering.reading import LARGEST_SEED, grammar_of
+from auditor.answering.reading import LARGEST_SEED, answer_form_of
 from auditor.counterfactuals import REASK
 from auditor.plan import Plan
-from auditor.plan_reading import CHOICE
 from auditor.records import Case
 from auditor.replicates import replicate_of
 from auditor.run_record import HowRead
@@ -39,7 +38,7 @@ def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str 
     """
     answers = plan.prompt.answers
     system = plan.prompt.system if plan.prompt.form == "chat" else ""
-    form = grammar_of(plan, how).answer_form() if how.readout == CHOICE else None
+    form = answer_form_of(plan, how)
     scored = answers.favourable + answers.adverse if how.scored else ()
     return [
         Request(

@@ -48,18 +48,19 @@ class WithEndpoint:
 class WithService:
     """A conversation with a decision service."""
 
-    def __init__(self, system: Service) -> None:
-        self._system = system
+    def __init__(self, system: Service, plan: Plan, how: HowRead) -> None:
+        self._system, self._plan, self._how = system, plan, how
 
     def ask(self, cases: Sequence[Case], *, moment: str) -> list[SystemAnswer]:
         """See ``Conversation``."""
         requests = [ServiceRequest(fields=fields_of(case.prompt), occasion=occasion(case, moment)) for case in cases]
         answers = self._system.ask(requests)
         return [
-            decide_service(answer, case_id=case.id, moment=moment) for case, answer in zip(cases, answers, strict=True)
+            decide_service(answer, case_id=case.id, moment=moment, plan=self._plan, how=self._how)
+            for case, answer in zip(cases, answers, strict=True)
         ]
 
 
 def conversation(system: EndpointSystem | Service, *, plan: Plan, how: HowRead) -> Conversation:
     """How this system is talked with."""
-    return WithService(system) if isinstance(system, Service) else WithEndpoint(system, plan, how)
+    return WithService(system, plan, how) if isinstance(system, Service) else WithEndpoint(system, plan, how)

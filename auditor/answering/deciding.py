@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from auditor.answering.reading import grammar_of, sides
 from auditor.answering.rows import SystemAnswer
+from auditor.answering.words import ReadWords, by_amount, by_choice, by_reasons, read_words, unread
 from auditor.plan import Plan
-from auditor.plan_reading import LOG_ODDS
-from auditor.readouts.choice import Choice, read_choice
+from auditor.plan_reading import AMOUNT, LOG_ODDS, REASONS
+from auditor.readouts.choice import read_choice
 from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
-from auditor.readouts.reading import ReadAnswer, ReadAs
+from auditor.readouts.reading import ReadAs
 from auditor.records import Outcome
 from auditor.run_record import HowRead
 from auditor.systems.asking import Finish, Response
 from auditor.systems.service import ServiceAnswer
-
-OUTCOMES = {Choice.FAVOURABLE: Outcome.FAVOURABLE, Choice.ADVERSE: Outcome.ADVERSE}
 
 
 def decide(response: Response, *, case_id: str, moment: str, request: str, plan: Plan, how: HowRead) -> SystemAnswer:
@@ -33,7 +33,11 @@ def decide(response: Response, *, case_id: str, moment: str, request: str, plan:
     plan, how
         The labels, the cut-off, and how answers are read.
     """
-    read = _of_log_odds(response, plan, how) if how.readout == LOG_ODDS else _of_text(response, plan, how)
+    read = (
+        _of_log_odds(response, plan, how)
+        if how.readout == LOG_ODDS
+        else asdict(read_words(response, plan=plan, how=how))
+    )
     said = response.tool if how.form == "tool" and response.tool else response.text or response.refusal
     return SystemAnswer(
         case_id=case_id,
@@ -48,32 +52,26 @@ def decide(response: Response, *, case_id: str, moment: str, request: str, plan:
     )
 
 
-def decide_service(answer: ServiceAnswer, *, case_id: str, moment: str) -> SystemAnswer:
-    """Read what a service returned: its choice is the decision, amount and reasons stand beside it."""
+def decide_service(answer: ServiceAnswer, *, case_id: str, moment: str, plan: Plan, how: HowRead) -> SystemAnswer:
+    """Read what a service returned: the choice, the amount or the reasons decide, and the others stand beside."""
     choice, amount, reasons = answer.choice, answer.amount, answer.reasons
-    read: dict[str, Any] = {"outcome": Outcome.UNREADABLE, "reason": "the service returns no choice"}
-    if choice is not None:
-        read = _of_choice(choice)
+    read = ReadWords(outcome=Outcome.UNREADABLE, reason=f"the service returns no {how.readout}")
+    if how.readout == AMOUNT and amount is not None:
+        read = by_amount(amount, plan) or unread(amount)
+    elif how.readout == REASONS and reasons is not None:
+        read = by_reasons(reasons) or unread(reasons)
+    elif choice is not None:
+        read = by_choice(choice)
     return SystemAnswer(
         case_id=case_id,
         moment=moment,
         request=answer.keys[-1],
+        outcome=read.outcome,
+        reason=read.reason,
         amount=None if amount is None or amount.value is None else float(amount.value),
         reasons=None if reasons is None else reasons.value,
-        text=answer.texts[-1],
-        **read,
+        text=answer.text,
     )
-
-
-def _of_text(response: Response, plan: Plan, how: HowRead) -> dict[str, Any]:
-    return _of_choice(read_choice(response, grammar_of(plan, how)))
-
-
-def _of_choice(reading: ReadAnswer[Choice]) -> dict[str, Any]:
-    if reading.value is not None:
-        return {"outcome": OUTCOMES[reading.value]}
-    refused = reading.read is ReadAs.REFUSED
-    return {"outcome": Outcome.REFUSED if refused else Outcome.UNREADABLE, "reason": reading.reason}
 
 
 def _of_log_odds(response: Response, plan: Plan, how: HowRead) -> dict[str, Any]:

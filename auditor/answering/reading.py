@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 from auditor.exceptions import PlanError
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
-from auditor.plan_reading import AUTO, CHOICE, LOG_ODDS, Reading
+from auditor.plan_reading import AMOUNT, AUTO, CHOICE, IN_WORDS, LOG_ODDS, REASONS, Reading
+from auditor.readouts.amount import AmountGrammar
 from auditor.readouts.choice import ChoiceGrammar, fold
 from auditor.readouts.log_odds import margin_of_tokens, spellings
+from auditor.readouts.reasons import ReasonGrammar
 from auditor.run_record import HowRead
 from auditor.systems.abilities import LogProbabilities
+from auditor.systems.asking import AnswerForm
 from auditor.systems.dialects import DIALECTS
 
 TEXT_TOKENS, FORM_TOKENS = 16, 64
@@ -71,17 +77,18 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
 
 def _of_service(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
     """A service is handed fields and returns decisions: how, its listing says and the plan does not."""
-    if CHOICE not in system.readouts:
-        what = "the service returns no choice"
-        raise PlanError(f"{where}: run.model", what, "a path for choice in the listing")
+    wanted = CHOICE if plan.reading.readout in (AUTO, LOG_ODDS) else plan.reading.readout
+    if wanted not in system.readouts:
+        what = f"the service returns no {'reason' if wanted == REASONS else wanted}"
+        raise PlanError(f"{where}: run.model", what, f"a path for {wanted} in the listing")
     default = Reading()
     for key in ("form", "temperature", "seed", "max_tokens", "top", "stop"):
         if getattr(plan.reading, key) != getattr(default, key):
             raise PlanError(f"{where}: reading.{key}", "is a key for language models", "it left out for a service")
-    if plan.reading.readout not in (AUTO, CHOICE):
+    if plan.reading.readout == LOG_ODDS:
         raise PlanError(f"{where}: reading.readout", "a service gives no log-probabilities", f"{AUTO!r} or {CHOICE!r}")
     return HowRead(
-        readout=CHOICE,
+        readout=wanted,
         form=FIELDS,
         max_tokens=0,
         deterministic=deterministic,
@@ -109,6 +116,77 @@ def grammar_of(plan: Plan, how: HowRead) -> ChoiceGrammar:
         adverse=_labels(answers.adverse),
         form="labels" if how.form == "text" else how.form,  # type: ignore[arg-type]  # the plan has checked it
     )
+
+
+def amount_grammar_of(plan: Plan, how: HowRead) -> AmountGrammar:
+    """What a readable amount looks like.
+
+    Raises
+    ------
+    ValueError
+        If the plan does not say.
+    """
+    wanted = plan.reading.amount
+    if wanted is None:
+        raise ValueError("expected [reading.amount], since an amount is read")
+    return AmountGrammar(
+        unit=wanted.unit,
+        marks=wanted.marks,
+        marked=wanted.marked,
+        decimal=wanted.decimal,
+        thousands=wanted.thousands,
+        least=Decimal(str(wanted.least)),
+        most=Decimal(str(wanted.most)),
+        key="" if how.form == "text" else AMOUNT,
+    )
+
+
+def reason_grammar_of(plan: Plan, how: HowRead) -> ReasonGrammar:
+    """What readable reasons look like.
+
+    Raises
+    ------
+    ValueError
+        If the plan does not say.
+    """
+    wanted = plan.reading.reasons
+    if wanted is None:
+        raise ValueError("expected [reading.reasons], since reasons are read")
+    return ReasonGrammar(
+        codes=wanted.codes, none=wanted.none, most=wanted.most, key="" if how.form == "text" else REASONS
+    )
+
+
+def answer_form_of(plan: Plan, how: HowRead) -> AnswerForm | None:
+    """What the system is told about the form of its answer; ``None`` where the prompt has to tell."""
+    if how.readout == CHOICE:
+        return grammar_of(plan, how).answer_form()
+    if how.readout not in IN_WORDS or how.form == "text":
+        return None
+    codes = list(reason_grammar_of(plan, how).codes) if how.readout == REASONS else []
+    kinds: dict[str, Any] = {
+        AMOUNT: {"type": "number"},
+        REASONS: {"type": "array", "items": {"type": "string", "enum": codes}},
+    }
+    schema = {
+        "type": "object",
+        "properties": {how.readout: kinds[how.readout]},
+        "required": [how.readout],
+        "additionalProperties": False,
+    }
+    return AnswerForm(kind=how.form, name="decision", schema=schema)  # type: ignore[arg-type]  # the plan has checked it
+
+
+def check_words(plan: Plan, how: HowRead, *, where: str) -> None:
+    """Refuse a plan that does not say what a readable answer of its readout looks like."""
+    try:
+        if how.readout == AMOUNT:
+            amount_grammar_of(plan, how)
+        elif how.readout == REASONS:
+            reason_grammar_of(plan, how)
+    except ValueError as error:
+        expected = str(error).removeprefix("expected ")
+        raise PlanError(f"{where}: reading.readout", f"{how.readout!r} has no form to be read by", expected) from None
 
 
 def sides(plan: Plan, how: HowRead) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -146,14 +224,17 @@ def _check_form(plan: Plan, system: SystemIdentity, readout: str, *, where: str)
     form = plan.reading.form
     if form == "text":
         return
-    if readout != CHOICE:
-        raise PlanError(f"{where}: reading.form", f"{form!r} is read as a choice, not as log-odds", "'text'")
+    if readout not in IN_WORDS:
+        raise PlanError(f"{where}: reading.form", f"{form!r} is read in words, not as log-odds", "'text'")
     if not getattr(system, form):
         raise PlanError(f"{where}: reading.form", f"{form!r} was not honoured when it was probed", "'text'")
 
 
 def _check_answers(plan: Plan, readout: str, *, scored: bool, where: str) -> None:
-    how = HowRead(readout=readout, scored=scored)
+    how = HowRead(readout=readout, scored=scored, form=plan.reading.form)
+    check_words(plan, how, where=where)
+    if readout in (AMOUNT, REASONS):
+        return
     try:
         if readout == CHOICE or not scored:
             grammar_of(plan, how)

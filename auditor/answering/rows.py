@@ -39,7 +39,8 @@ class SystemAnswer(Row):
     mass_at_least, mass_at_most
         Then also bounds of the probability of all planned answers together.
     amount, reasons
-        What a service returned beside its choice; ``None`` where it was not asked for, or cannot be read.
+        What was read as the answer, or what a service returned beside its choice; ``None`` where it was not asked
+        for or cannot be read.
     text
         The final answer, character by character.
     model, fingerprint

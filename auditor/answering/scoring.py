@@ -13,12 +13,14 @@ from typing import TypeVar
 from auditor.answering.conversations import conversation
 from auditor.answering.importing import asked_of
 from auditor.answering.rows import SystemAnswers, SystemQuestions
-from auditor.exceptions import ModelError, RunError
+from auditor.exceptions import Interrupted, ModelError, RunError
 from auditor.ledger import Ledger
 from auditor.plan import Plan
 from auditor.run_record import RunRecord
 from auditor.systems.conduct import Caps
 from auditor.systems.endpoint import EndpointSystem
+from auditor.systems.exceptions import SystemStopped
+from auditor.systems.listing import Listed
 from auditor.systems.opening import ListedSystems
 from auditor.systems.prices import MILLION
 from auditor.systems.request_store import RequestStore
@@ -26,6 +28,10 @@ from auditor.systems.service import Service
 
 LOOK_SECONDS = 0.2
 """How often the ledger is asked whether to stop, while others wait for answers."""
+LISTING_SECONDS = 2.0
+"""How often it is looked up whether the system is still listed, while it is asked."""
+
+KEPT = "what was answered is kept"
 
 Done = TypeVar("Done")
 
@@ -45,7 +51,8 @@ def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSyst
     Raises
     ------
     SystemStopped
-        If the system does not answer, refuses, or a cap is reached. What was answered is kept.
+        If the system does not answer, refuses, a cap is reached, or it is no longer listed as when the chunk was begun.
+        What was answered is kept.
     Interrupted
         If the ledger said so.
     RunError
@@ -68,7 +75,10 @@ def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSyst
             )
         talk = conversation(system, plan=plan, how=how)
         answers = _while_asking(
-            lambda: talk.ask(questions.cases, moment=questions.moment), stop=stop, should_stop=ledger.should_stop
+            lambda: talk.ask(questions.cases, moment=questions.moment),
+            stop=stop,
+            should_stop=ledger.should_stop,
+            unlisted=StillListed(systems, run.model.source, system.listed).unlisted,
         )
     return SystemAnswers(answers=tuple(answers), seconds=time.perf_counter() - started)
 
@@ -89,15 +99,57 @@ def _same(run: RunRecord, system: EndpointSystem | Service) -> None:
         )
 
 
-def _while_asking(work: Callable[[], Done], *, stop: Event, should_stop: Callable[[], bool]) -> Done:
-    """Let another thread ask, and look after the ledger meanwhile: its connection belongs to this thread."""
+class StillListed:
+    """Whether a system is still listed where it was when it was opened; looked up every ``LISTING_SECONDS`` at most.
+
+    Parameters
+    ----------
+    systems, source
+        Where it is listed, and under which name.
+    opened
+        How it was listed.
+    """
+
+    def __init__(self, systems: ListedSystems, source: str, opened: Listed) -> None:
+        self._systems, self._source, self._opened = systems, source, opened
+        self._looked = time.monotonic()
+
+    def unlisted(self) -> SystemStopped | None:
+        """What ends the asking, or ``None``."""
+        if time.monotonic() - self._looked < LISTING_SECONDS:
+            return None
+        self._looked = time.monotonic()
+        try:
+            now = self._systems.listed(self._source)
+        except ModelError as error:
+            return SystemStopped(self._source, f"is not listed any more ({error.what}); {KEPT}")
+        if not now.asks_as(self._opened):
+            return SystemStopped(self._source, f"is listed otherwise than when this was begun; {KEPT}")
+        return None
+
+
+def _while_asking(
+    work: Callable[[], Done],
+    *,
+    stop: Event,
+    should_stop: Callable[[], bool],
+    unlisted: Callable[[], SystemStopped | None],
+) -> Done:
+    """Let another thread ask, and look after ledger and listing meanwhile: their connection belongs to this thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="chunk") as pool:
         future = pool.submit(work)
+        ended: SystemStopped | None = None
         try:
             while not wait([future], timeout=LOOK_SECONDS).done:
-                if should_stop():
+                ended = ended or unlisted()
+                if ended is not None or should_stop():
                     stop.set()
         except BaseException:
             stop.set()  # what is under way is finished and kept
             raise
-        return future.result()
+        try:
+            return future.result()
+        except Interrupted:
+            if ended is not None:
+                raise ended from None
+            raise

@@ -46,6 +46,14 @@ BEYOND_REPLICATES = "beyond_replicates"
 # same_system.py
 CHANGED_WHEN_ASKED_AGAIN = "changed_when_asked_again"
 
+# amount_gaps.py
+CF_AMOUNT_GAP = "cf_amount_gap"
+CF_AMOUNT_GAP_SD = "cf_amount_gap_sd"
+
+# reasons_given.py
+CF_REASON_CHANGE = "cf_reason_change"
+CF_REASON_GAP = "cf_reason_gap"
+
 # generated_text.py
 TEXTS_IN_DOUBT = "texts_in_doubt"
 

@@ -23,12 +23,15 @@ class ReasonGrammar:
     key
         Where they stand in a JSON object: a list, or one text. Empty: the text is them, separated by comma, semicolon
         or line.
+    none
+        The text that says there is no reason, where the text is them; empty: nothing says so.
     most
         How many there may be.
     """
 
     codes: Mapping[str, str]
     key: str = ""
+    none: str = ""
     most: int = 20
 
 
@@ -42,6 +45,8 @@ def read_reasons(response: Response, grammar: ReasonGrammar, *, tool: bool = Fal
 
 def _reasons(text: str, grammar: ReasonGrammar) -> tuple[str, ...]:
     if not grammar.key:
+        if grammar.none and text.strip().removesuffix(".").casefold() == grammar.none.strip().casefold():
+            return ()
         return _known(re.split(r"[,;\n]", text) if grammar.codes else [text], grammar)
     value: Any = one_object(text).get(grammar.key)
     parts = [value] if isinstance(value, str) else value

@@ -35,6 +35,22 @@ _KEYS = frozenset(
     ("key", "api-key", "apikey", "token", "access-token", "secret", "client-secret", "password", "authorization")
 )
 
+_CONDUCT = frozenset(
+    [
+        "seconds",
+        "concurrency",
+        "requests_a_second",
+        "most_requests",
+        "most_money",
+        "tries",
+        "longest_wait",
+        "failures_before_rest",
+        "rest_seconds",
+        "rests",
+        "prices",
+    ]
+)
+
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -123,6 +139,10 @@ class Listed(ListedTable):
         if self.certificate_key_file and not self.certificate_file:
             raise ValueError("expected certificate_file, since certificate_key_file is given")
         return self
+
+    def asks_as(self, other: Listed) -> bool:
+        """Whether the same is asked of the same address; conduct, caps and prices may differ."""
+        return self.model_copy(update={name: getattr(other, name) for name in _CONDUCT}) == other
 
     def conduct(self) -> Conduct:
         """How it is asked."""

@@ -49,24 +49,26 @@ class ServiceRequest:
 class ServiceAnswer:
     """What a service decided; ``None`` for what it is not asked for.
 
-    ``texts`` and ``keys``: the body of each step's answer, and the hash under which it is kept.
+    ``text``: the body of the last step's answer. ``keys``: the hash under which each step's is kept.
     """
 
     choice: ReadAnswer[Choice] | None
     amount: ReadAnswer[Decimal] | None
     reasons: ReadAnswer[tuple[str, ...]] | None
-    texts: tuple[str, ...]
+    text: str
     keys: tuple[str, ...] = ()
 
 
 @dataclass
 class _Under:
-    """An application under way: what is known for its next step, and what was answered."""
+    """An application under way: what is known for its next step, and what its last step answered, not yet parsed.
+
+    A chunk may be many applications, and an answer may be large: parsed answers are let go as soon as they are read.
+    """
 
     request: ServiceRequest
     values: dict[str, Value]
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    body: bytes = b""
     keys: list[str] = field(default_factory=list)
     refused: bool = False
 
@@ -162,18 +164,20 @@ class Service(ListedSystem[ListedService]):
         )
 
     def _take(self, under: _Under, step: ServiceStep, kept: KeptAnswer) -> None:
-        try:
-            answer = read_json(kept.body)
-        except WireError as error:
-            raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
-        under.answers.append(answer)
-        under.texts.append(kept.body.decode("utf-8"))
+        answer = self._parsed(kept.body)
+        under.body = kept.body
         under.keys.append(kept.key)
         under.refused = step.refused_if is not None and step.refused_if.holds(answer)
         under.values |= {name: path.find(answer) for name, path in step.take.items()}
 
+    def _parsed(self, body: bytes) -> dict[str, Any]:
+        try:
+            return read_json(body)
+        except WireError as error:
+            raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
+
     def _read(self, under: _Under) -> ServiceAnswer:
-        read, answer = self.listed.read, under.answers[-1]
+        read, answer = self.listed.read, self._parsed(under.body)
         found = read.choice.find(answer) if read.choice else None
         said = scalar(found)
         finish = Finish.REFUSED if under.refused or (said is not None and said in read.refused) else Finish.STOP
@@ -187,7 +191,7 @@ class Service(ListedSystem[ListedService]):
             reasons=read_reasons(_value(read.reasons.find(answer), finish), read.reason_grammar())
             if read.reasons
             else None,
-            texts=tuple(under.texts),
+            text=under.body.decode("utf-8"),
             keys=tuple(under.keys),
         )
 

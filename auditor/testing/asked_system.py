@@ -31,6 +31,14 @@ class Answered(Protocol):
         """In nats; ``None`` where it was not seen."""
 
     @property
+    def amount(self) -> float | None:
+        """In the plan's or the listing's unit; ``None`` where none was read."""
+
+    @property
+    def reasons(self) -> tuple[str, ...] | None:
+        """Reasons against the application; ``None`` where they were not read."""
+
+    @property
     def model(self) -> str:
         """The model that the answer names."""
 

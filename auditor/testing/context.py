@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from auditor.chunk_rows import TextRow
     from auditor.observed.columns import Observed
     from auditor.run_record import HowGenerated
-    from auditor.testing.asked_system import AskedSystem
+    from auditor.testing.asked_system import Answered, AskedSystem
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -30,7 +31,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Arm:
-    """The decisions of one arm in cluster order."""
+    """The decisions of one arm in cluster order.
+
+    ``amounts`` (not a number where none was read) and ``reasons`` (``None`` where none were read) are what answers hold
+    beside, or as, the decision.
+    """
 
     clusters: tuple[str, ...]
     margins: FloatArray
@@ -38,6 +43,8 @@ class Arm:
     invalid: BoolArray
     refused: BoolArray
     mass: FloatArray
+    amounts: FloatArray
+    reasons: tuple[frozenset[str] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,22 @@ class Context:
         """The policy packs of the plan, which say what a measure is for."""
         return load_packs(self.plan.use.policy_packs, where="run")
 
+    @cached_property
+    def amounts(self) -> Mapping[str, float]:
+        """The amount that was read of each case's answer; cases of which none was read are not in it."""
+        return {answer.case_id: answer.amount for answer in self._read if answer.amount is not None}
+
+    @cached_property
+    def reasons(self) -> Mapping[str, frozenset[str]]:
+        """The reasons against the application in each case's answer; cases of which none were read are not in it."""
+        return {answer.case_id: frozenset(answer.reasons) for answer in self._read if answer.reasons is not None}
+
+    @property
+    def _read(self) -> Iterable[Answered | TextRow]:
+        """Answers to the cases, without the re-asks of the control."""
+        answers = () if self.system is None else self.system.answers
+        return (*(answer for answer in answers if not answer.moment), *(self.texts or ()))
+
     @property
     def actual(self) -> list[Case]:
         """The applications as filed."""
@@ -148,6 +171,8 @@ class Context:
             invalid=np.array([decision.outcome in NO_DECISION for decision in decisions], dtype=bool),
             refused=np.array([decision.outcome is Outcome.REFUSED for decision in decisions], dtype=bool),
             mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
+            amounts=np.array([self.amounts.get(case.id, math.nan) for case in chosen], dtype=np.float64),
+            reasons=tuple(self.reasons.get(case.id) for case in chosen),
         )
 
     def pairs(self, control: str, protected: str) -> Pairs:
@@ -222,4 +247,17 @@ def _take(arm: Arm, rows: Sequence[int]) -> Arm:
         invalid=arm.invalid[index],
         refused=arm.refused[index],
         mass=arm.mass[index],
+        amounts=arm.amounts[index],
+        reasons=tuple(arm.reasons[row] for row in rows),
+    )
+
+
+def pairs_where(pairs: Pairs, chosen: BoolArray) -> Pairs:
+    """Some of the pairs, such as those in which both answers could be read."""
+    rows = np.flatnonzero(chosen).tolist()
+    return Pairs(
+        clusters=tuple(pairs.clusters[row] for row in rows),
+        applicants=tuple(pairs.applicants[row] for row in rows) if pairs.applicants else (),
+        control=_take(pairs.control, rows),
+        protected=_take(pairs.protected, rows),
     )

@@ -20,6 +20,16 @@ FOLLOWS = {":": " ", "y": "e", "e": "s", "s": "</s>", "n": "o", "o": "</s>"}
 
 def yes_or_no(share: float) -> Any:
     """The model; ``share`` is the probability of yes at temperature 1."""
+    return _table(FOLLOWS, {"y": share, "n": 1 - share})
+
+
+def saying(text: str) -> Any:
+    """A model that says this text after a colon and a space; no character may stand in it twice."""
+    after = dict(zip(text, [*text[1:], "</s>"], strict=True))
+    return _table({":": " ", **after}, {text[0]: 1.0})
+
+
+def _table(follows: dict[str, str], begins: dict[str, float]) -> Any:
     tokenizer = tiny_tokenizer()
     config = hf.GPT2Config(
         n_layer=1,
@@ -43,8 +53,8 @@ def yes_or_no(share: float) -> Any:
         model.transformer.wte.weight.copy_(torch.eye(VOCABULARY))
         # A normed one-hot vector of so many numbers is about this large at its place, and near 0 elsewhere.
         size = math.sqrt(VOCABULARY - 1)
-        for before, after in FOLLOWS.items():
+        for before, after in follows.items():
             model.lm_head.weight[token(after), token(before)] = SURE / size
-        for answer, probability in (("y", share), ("n", 1 - share)):
+        for answer, probability in begins.items():
             model.lm_head.weight[token(answer), token(" ")] = (SURE + math.log(probability)) / size
     return model

@@ -237,6 +237,8 @@ def test_what_does_not_fit_the_file_is_refused_in_one_line(file: Path, tmp_path:
     assert "is given beside a decision file" in refusal(run={**run, "data": "demo:loanapp"})
     assert "no mapping says what its columns mean" in refusal(run={**run, "mapping": ""})
     assert "nowhere.csv: there is no such file" in refusal(run={**run, "model": "decisions:nowhere.csv"})
+    for no_file in ("/dev/null", str(tmp_path)):
+        assert f"{no_file}: is not an ordinary file" in refusal(run={**run, "model": f"decisions:{no_file}"})
 
 
 def test_only_a_plan_of_schema_2_may_do_without_a_prompt_and_then_asks_no_model(file: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 import threading
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,7 +103,7 @@ class Spoken:
 
 
 def speak(
-    speaker: Speaker, prompt: str, *, longest: int, top: int, temperature: float, seed: int, stop: tuple[str, ...] = ()
+    speaker: Speaker, prompt: str, *, longest: int, top: int, temperature: float, seed: int, stop: Container[str] = ()
 ) -> Spoken:
     """Generate token by token; greedy at temperature 0. It ends where the text is one of ``stop``."""
     generator = np.random.default_rng(seed)

@@ -50,7 +50,7 @@ def spoken(speaker: Speaker, prompt: str, body: Body, *, longest: int, top: int,
         top=top,
         temperature=body.get("temperature") or 0.0,
         seed=body.get("seed") or 0,
-        stop=("approve", "deny"),
+        stop=getattr(speaker, "stop", ("approve", "deny")),
     )
     if fault.meaning == "refusal":
         return Spoken(REFUSAL, [], "stop", found.prompt_tokens)
