@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 
 from compliance.accounts import admin as people
@@ -55,7 +55,7 @@ class AuditAdmin(ReadOnlyAdmin):
         asked = path("request/", self.admin_site.admin_view(self.request_view), name="compliance_audit_request")
         return [asked, *super().get_urls()]
 
-    def request_view(self, request: HttpRequest) -> HttpResponse:
+    def request_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for audits."""
         return request_page(request, self.admin_site)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -14,6 +15,9 @@ from django.utils.safestring import SafeString
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import Actor, signed_in
 from compliance.models import Audit, Event
+from compliance.tables.described import Column, Table
+from compliance.tables.pages import file_asked_for
+from compliance.tables.registers import list_file, list_files
 
 EVENTS_SHOWN = 200
 
@@ -32,6 +36,27 @@ def progress_bar(audit: Audit, *, words: str = "") -> SafeString:
     )
 
 
+def events_table(events: Sequence[Event], every: Callable[[], Iterable[Event]], *, about: str) -> Table:
+    """What the event log says of a row."""
+    return Table(
+        name="events",
+        title="What the event log says",
+        about=about,
+        rows=events,
+        every=every,
+        columns=(
+            Column("seq", "No.", lambda event: event.seq, lambda event: str(event.seq)),
+            Column("ts", "When (UTC)", lambda event: event.ts),
+            Column("actor", "Who", lambda event: event.actor),
+            Column("role", "As", lambda event: event.role),
+            Column("action", "What", lambda event: event.action),
+            Column(
+                "hash", "Hash", lambda event: event.hash, lambda event: format_html("<code>{}…</code>", event.hash[:12])
+            ),
+        ),
+    )
+
+
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:  # Django's own is not generic when it runs
@@ -46,7 +71,21 @@ class ByKeyAdmin(ModelAdmin):
         return super().get_object(request, object_id, from_field or None)
 
 
-class ReadOnlyAdmin(ByKeyAdmin):
+class ListedAdmin(ByKeyAdmin):
+    """A list can be taken away as a file: the columns that it shows, all rows that its search and filters find."""
+
+    change_list_template = "admin/compliance/change_list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The list, or the file that its address asks for."""
+        found = list_file(request, self)
+        if found is not None:
+            return found
+        files = list_files(request, str(self.opts.verbose_name_plural).capitalize())
+        return super().changelist_view(request, {**(extra_context or {}), "list_files": files})
+
+
+class ReadOnlyAdmin(ListedAdmin):
     """Pages to look at a register that only actions write. A row of another team is not there."""
 
     actions: Sequence[Any] | None = None
@@ -77,14 +116,18 @@ class ReadOnlyAdmin(ByKeyAdmin):
         """Nobody."""
         return False
 
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's own history, and beside it what the event log says of the row."""
         row = self.get_object(request, object_id)
         label = getattr(row, "event_object", None)
-        events = Event.objects.for_user(request.user).filter(object=label)[:EVENTS_SHOWN] if label else []
-        return super().history_view(request, object_id, {**(extra_context or {}), "events": events})
+        found = Event.objects.for_user(request.user).filter(object=label or "")
+        events = list(found[:EVENTS_SHOWN]) if label else []
+        table = events_table(events, found.iterator, about=str(label or ""))
+        shown = {"events": events, "tables": {table.name: table}}
+        answer = super().history_view(request, object_id, {**(extra_context or {}), **shown})
+        # Django's own says who may read it.
+        file = file_asked_for(request, [table]) if answer.status_code == HTTPStatus.OK else None
+        return answer if file is None else file
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Not found, where Django would send people to the index with a message."""

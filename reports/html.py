@@ -39,10 +39,14 @@ ESTIMATES = ("Effect", "Estimate")
 
 @dataclass(frozen=True)
 class Links:
-    """Where things stand: the cases that a query finds, and the table of `Numbers` by its name."""
+    """Where things stand: the cases that a query finds, and the table of `Numbers` by its name.
+
+    ``files`` are the files in which a table can be taken away, each as its kind and its address; by default none.
+    """
 
     cases: Callable[[str], str]
     numbers: Callable[[str], str]
+    files: Callable[[Table | Ladder | Numbers], Sequence[tuple[str, str]]] = lambda _: ()
 
 
 def blocks_html(
@@ -105,7 +109,24 @@ def table_html(table: Table, links: Links, *, label: str = "") -> str:
 def whole_html(block: Numbers, links: Links) -> str:
     """The table of all measurements of a block, and how they were computed."""
     method = f'<p class="small">{escape(block.method)}</p>' if block.method else ""
-    return f"<div>{table_html(tables.whole(block), links, label=block.title)}{method}</div>"
+    files = files_html(block.title, links.files(block))
+    return f"<div>{table_html(tables.whole(block), links, label=block.title)}{files}{method}</div>"
+
+
+def files_html(title: str, files: Iterable[tuple[str, str]]) -> str:
+    """The line below a table that leads to its files; nothing without any."""
+    ways = " ".join(
+        f'<a href="{escape(address)}" aria-label="{escape(title)} as {escape(kind)}">{escape(kind)}</a>'
+        for kind, address in files
+    )
+    return f'<p class="small quiet files">This table as {ways}</p>' if ways else ""
+
+
+def tables_of(blocks: Iterable[Block]) -> Iterator[Table | Ladder]:
+    """Every other table among blocks that a page has, in their order."""
+    for block in blocks:
+        if isinstance(block, (Table, Ladder)):
+            yield block
 
 
 def later_html(words: str, *, address: str, link: str) -> str:
@@ -214,7 +235,8 @@ def _pairs(rows: Iterable[tuple[str, Cell]], links: Links, name: str = "") -> st
 
 
 def _table(block: Table, setting: _Setting) -> str:
-    table = table_html(block, setting.links, label=block.title or setting.label)
+    label = block.title or setting.label
+    table = table_html(block, setting.links, label=label) + files_html(label, setting.links.files(block))
     if not block.title:
         return table
     if not setting.folded:
@@ -268,13 +290,15 @@ def _ladder(block: Ladder, setting: _Setting) -> str:
     )
     others = [item for item in block.contrasts if item is not block.first]
     table = steps_table(others, title="Ladder of the other contrasts")
+    # Its files are those of the ladder as a whole.
+    whole = replace(setting, folded=True, links=replace(setting.links, files=lambda _: setting.links.files(block)))
     return (
         f'<div class="grid"><div class="w6">{setting.heading("Outputs × internals")}<table class="two"><thead><tr>'
         f'<th class="corner" scope="col"><span class="sr">Outputs</span></th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>{outside}</div>"
+        f"<tbody>{rows}</tbody></table>{outside}{files_html('Ladder', setting.links.files(block))}</div>"
         f'<div class="w6">{setting.heading(f"Ladder for {block.first.contrast}, evidence {block.first.grade}")}'
         f'<ol class="ladder">{steps}</ol><p class="note">{escape(EXPLAINED)}</p></div></div>'
-        f"{_table(table, replace(setting, folded=True)) if others else ''}"
+        f"{_table(table, whole) if others else ''}"
     )
 
 

@@ -279,7 +279,12 @@ def bundle_files(story: Story) -> list[Block]:
             title="",
             head=("File", "SHA-256", "Size", "Kind"),
             rows=tuple(
-                (Literal(line.file), Literal(line.sha256), numbers.size(line.size), KINDS.get(line.media_type, line.media_type))
+                (
+                    Literal(line.file),
+                    Literal(line.sha256),
+                    numbers.size(line.size),
+                    KINDS.get(line.media_type, line.media_type),
+                )
                 for line in story.bundle.files
             ),
             align="llrl",

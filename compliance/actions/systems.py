@@ -14,7 +14,7 @@ from compliance.access import permissions as access
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import SystemKey, SystemListing, SystemState, Team
-from compliance.registry.system_tables import SystemTable, read_table, refuse_unseen, text_sha256
+from compliance.registry.system_tables import SystemTable, read_table, refuse_unseen, team_table, text_sha256
 
 
 @transaction.atomic
@@ -33,7 +33,7 @@ def propose_system(*, team: Team, text: str, reason: str, actor: Actor) -> Syste
     """
     _allow(actor, "add_systemlisting", team)
     lock_chain()
-    found = read_table(text)
+    found = team_table(text, team_id=team.pk)
     reason = _said(found.source, reason, "what it is needed for")
     same = SystemListing.objects.filter(kind=found.kind, name=found.name)
     if same.exclude(team=team).exists():
@@ -78,7 +78,7 @@ def approve_system(*, listing: SystemListing, reason: str, actor: Actor) -> None
     reason = _said(str(listing), reason, "what was looked at")
     if proposed(listing, actor):
         raise StateError(f"{listing}: {actor.name} proposed it; expected a second administrator to approve it")
-    found = read_table(listing.text)
+    found = team_table(listing.text, team_id=listing.team_id)
     if listing.state == SystemState.PROPOSED:
         before = SystemListing.objects.filter(kind=listing.kind, name=listing.name, state=SystemState.LISTED).first()
         if before is not None:

@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -21,6 +21,7 @@ from auditor.canonical import sha256_json
 from compliance import actions
 from compliance.access.permissions import teams_where
 from compliance.admin_base import ModelAdmin
+from compliance.audits.estimate_table import estimate_table
 from compliance.audits.estimates import Estimate, estimate, misfit
 from compliance.form_fields import field_of
 from compliance.governance.events import site_actor
@@ -34,6 +35,7 @@ from compliance.models import (
     Worker,
 )
 from compliance.models.versions import standing_of
+from compliance.tables.pages import page_of
 
 MOST = 20
 
@@ -141,7 +143,7 @@ def standing_words(plan: PlanVersion) -> str:
     return "design not approved: runs ungoverned"
 
 
-def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
+def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponseBase:
     """GET: the form, and with everything chosen the estimate. POST: start. One token, one set of audits."""
     if not request.user.has_perm("compliance.run_audit"):
         raise PermissionDenied
@@ -167,7 +169,8 @@ def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
             for plan in found["plans"]
             for model in found["models"]
         ]
-    return render(request, "admin/compliance/request_audit.html", _context(request, site, form, offers))
+    tables = [estimate_table(offers)] if offers else []
+    return page_of(request, "admin/compliance/request_audit.html", _context(request, site, form, offers), tables)
 
 
 def _misfits(found: dict[str, Any]) -> list[str]:

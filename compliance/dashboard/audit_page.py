@@ -6,7 +6,8 @@ and what a page opens is given an address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,13 +16,29 @@ from django.utils.safestring import SafeString, mark_safe
 from compliance.dashboard.links import links
 from compliance.dashboard.model_page import Comparison
 from compliance.models import Audit
-from reports import sections, wording
-from reports.blocks import Numbers, Verdict
-from reports.html import blocks_html, later_html, numbers_of, table_html, verdict_html, whole_html
+from compliance.tables.described import Table
+from compliance.tables.html import files_at
+from compliance.tables.reported import reported
+from reports import blocks as reported_blocks
+from reports import sections, tables, wording
+from reports.blocks import Block, Ladder, Numbers, Verdict
+from reports.html import (
+    Links,
+    blocks_html,
+    files_html,
+    later_html,
+    numbers_of,
+    table_html,
+    tables_of,
+    verdict_html,
+    whole_html,
+)
+from reports.ladder_tables import steps_table
 from reports.sections import OPENED, Room, SectionKind
 from reports.story import Story
 from reports.tables import changes
 
+CHANGES = "Changes between the versions"
 OF_EVIDENCE = ("controls",)
 """Rooms that rest on the evidence folder; the others on the rows of the database too."""
 
@@ -60,8 +77,22 @@ def opened_lines(audit: Audit) -> SafeString:
 
 def opened_section(audit: Audit, story: Story, kind: SectionKind, *, alone: bool) -> SafeString:
     """What stands in a section that is opened; ``alone`` on a page of its own, else under its line."""
-    blocks = blocks_html(kind.blocks(story), links(audit), level=2 if alone else 3, folded=False, label=kind.title)
+    found = kind.blocks(story)
+    at = _links(audit, kind, found, address=section_address(audit, kind))
+    blocks = blocks_html(found, at, level=2 if alone else 3, folded=False, label=kind.title)
     return _safe(blocks) if alone else format_html("<div>{}</div>", _safe(blocks))
+
+
+def opened_tables(audit: Audit, story: Story, kind: SectionKind) -> list[Table]:
+    """The tables of a section that is opened, for files."""
+    return list(_tables(audit, kind, kind.blocks(story)))
+
+
+def room_tables(audit: Audit, story: Story, *, evidence: bool) -> list[Table]:
+    """The tables of the rooms of the page, other than those of numbers, for files."""
+    places = [room.id for room in sections.ROOMS if evidence or room.id not in OF_EVIDENCE]
+    kinds = [kind for place in places for kind in sections.sections_in(place)]
+    return [table for kind in kinds for table in _tables(audit, kind, kind.blocks(story))]
 
 
 def section_address(audit: Audit, kind: SectionKind) -> str:
@@ -78,24 +109,69 @@ def find_numbers(story: Story, name: str, *, among: str | None = None) -> Number
 
 def numbers_table(audit: Audit, numbers: Numbers) -> SafeString:
     """All rows of a table."""
-    return _safe(whole_html(numbers, links(audit)))
+    return _safe(whole_html(numbers, replace(links(audit), files=lambda _: _number_files(audit, numbers))))
 
 
-def comparison_table(comparison: Comparison) -> SafeString:
-    """What changed from one version to the other; the cases are those of the later audit."""
-    table = changes(comparison.measurements, wording.Design.of(comparison.later.plan.parsed))
-    return _safe(table_html(table, links(comparison.later), label="Changes between the versions"))
+def numbers_file(audit: Audit, numbers: Numbers) -> Table:
+    """The same table, for files."""
+    return reported(tables.whole(numbers), name=numbers.name, title=numbers.title, about=audit.number)
+
+
+def comparison_table(comparison: Comparison, files: Sequence[tuple[str, str]]) -> SafeString:
+    """What changed from one version to the other, with its files; the cases are those of the later audit."""
+    table = table_html(_changes(comparison), links(comparison.later), label=CHANGES)
+    return _safe(table + files_html(CHANGES, files))
+
+
+def comparison_file(comparison: Comparison) -> Table:
+    """The same table, for files."""
+    about = f"{comparison.earlier.number}-{comparison.later.number}"
+    return reported(_changes(comparison), name="changes", title=CHANGES, about=about)
+
+
+def _changes(comparison: Comparison) -> reported_blocks.Table:
+    return changes(comparison.measurements, wording.Design.of(comparison.later.plan.parsed))
 
 
 def _furnish(audit: Audit, story: Story, room: Room) -> SafeString:
     """The sections of a room; the heading of the room is that of the first."""
     parts = []
     for place, kind in enumerate(sections.sections_in(room.id)):
-        blocks = blocks_html(kind.blocks(story), links(audit), level=4 if place else 3, label=kind.title)
+        found = kind.blocks(story)
+        at = _links(audit, kind, found, address=audit.get_absolute_url())
+        blocks = blocks_html(found, at, level=4 if place else 3, label=kind.title)
         if place and blocks:  # what stands on paper alone is not announced here
             parts.append(format_html('<h3 class="part" id="{}">{}</h3>', kind.id, kind.title))
         parts.append(_safe(blocks))
     return _safe("".join(parts))
+
+
+def _tables(audit: Audit, kind: SectionKind, found: Sequence[Block]) -> Iterator[Table]:
+    """The tables of a section, each with the name by which its page asks for a file of it."""
+    for name, block in _named(kind, found):
+        table = steps_table(block.contrasts, title="Ladder") if isinstance(block, Ladder) else block
+        yield reported(table, name=name, title=table.title or kind.title, about=audit.number)
+
+
+def _named(kind: SectionKind, found: Sequence[Block]) -> Iterator[tuple[str, reported_blocks.Table | Ladder]]:
+    for number, block in enumerate(tables_of(found), start=1):
+        yield f"{kind.id}-{number}", block
+
+
+def _links(audit: Audit, kind: SectionKind, found: Sequence[Block], *, address: str) -> Links:
+    """The addresses of an audit, with those of the files of these tables; two may be alike, so each is itself."""
+    names = {id(block): name for name, block in _named(kind, found)}
+
+    def files(block: reported_blocks.Table | Ladder | Numbers) -> Sequence[tuple[str, str]]:
+        if isinstance(block, Numbers):
+            return _number_files(audit, block)
+        return files_at(address, names[id(block)]) if id(block) in names else ()
+
+    return replace(links(audit), files=files)
+
+
+def _number_files(audit: Audit, numbers: Numbers) -> list[tuple[str, str]]:
+    return files_at(reverse("numbers", args=[audit.number, numbers.name]), numbers.name)
 
 
 def _tab(room: Room, story: Story) -> str:

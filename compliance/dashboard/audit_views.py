@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from auditor.controls import Controls
@@ -14,7 +14,7 @@ from auditor.exceptions import InputError
 from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
-from compliance.dashboard import audit_page, prompts
+from compliance.dashboard import audit_page, case_tables, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
@@ -25,6 +25,9 @@ from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
+from compliance.tables.described import Table
+from compliance.tables.html import AS
+from compliance.tables.pages import file_asked_for, page_of
 from reports import sections, wording
 from reports.canvas import Chart
 from reports.charts import references
@@ -33,12 +36,14 @@ from reports.story import Story
 
 
 @page
-def audit(request: HttpRequest, number: int) -> HttpResponse:
+def audit(request: HttpRequest, number: int) -> HttpResponseBase:
     """One audit: verdict, controls, findings, outputs, internals, provenance."""
     row = _audit(request, number)
     if not row.complete:
         return live_page(request, row)
     told, bundle, problem = _told(row)
+    if AS in request.GET and (file := file_asked_for(request, audit_page.room_tables(row, told, evidence=not problem))):
+        return file
     # Audits of earlier versions have no annex.
     names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
     verdict = cover_verdict(told)
@@ -62,7 +67,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @page
-def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
+def numbers(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """One table of an audit's numbers: a page, or the table alone for the page that opens it."""
     row = _audit(request, number)
     if not row.complete:
@@ -74,6 +79,8 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
             shown = audit_page.find_numbers(kept_story(row, open_evidence(row)), name, among=sections.OPENED)
     if shown is None:
         raise Http404("no such numbers")
+    if file := file_asked_for(request, [audit_page.numbers_file(row, shown)] if AS in request.GET else []):
+        return file
     table = audit_page.numbers_table(row, shown)
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(table)
@@ -81,7 +88,7 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
 
 
 @page
-def section(request: HttpRequest, number: int, name: str) -> HttpResponse:
+def section(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """One section of report or annex that is opened: a page, or the section alone for the page that opens it."""
     row = _audit(request, number)
     kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
@@ -89,15 +96,19 @@ def section(request: HttpRequest, number: int, name: str) -> HttpResponse:
         raise Http404("no such section")
     opening = request.headers.get("HX-Request") == "true"
     with _shown_as_recorded():
-        blocks = audit_page.opened_section(row, kept_story(row, open_evidence(row)), kind, alone=not opening)
+        told = kept_story(row, open_evidence(row))
+        blocks = audit_page.opened_section(row, told, kind, alone=not opening)
+        files = audit_page.opened_tables(row, told, kind) if AS in request.GET else []
     _viewed(request, row)  # some print the prompt of an application
+    if file := file_asked_for(request, files):
+        return file
     if opening:
         return HttpResponse(blocks)
     return render(request, "compliance/section.html", {"audit": row, "kind": kind, "blocks": blocks})
 
 
 @page
-def cases(request: HttpRequest, number: int) -> HttpResponse:
+def cases(request: HttpRequest, number: int) -> HttpResponseBase:
     """The cases behind a number; of pairs, one is open beside the list."""
     row = _audit(request, number)
     evidence = _evidence(row)
@@ -116,6 +127,8 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
         "flips": case_pages.FLIPS,
         "outcomes": [item.value for item in Outcome],
     }
+    tables: list[Table] = []
+    opened = ""
     if asked.paired and found.rows:
         # Of those on this page: the first is open where none is asked for.
         wanted = choice(request.GET, "pair", [item["id_changed"] for item in found.rows])
@@ -124,12 +137,23 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
         by_id = {item["id"]: item for item in siblings}
         pair = [by_id[open_row["id_reference"]], by_id[open_row["id_changed"]]]
         context |= {"open": open_row, "siblings": siblings, **_sides(request, evidence, pair)}
+        tables += _attributed(row, context)
+        opened = open_row["id_changed"]
         case_pages.place(found.rows)
-    return render(request, "compliance/cases.html", context)
+
+    def every() -> Iterator[dict[str, Any]]:
+        return case_pages.every_case(evidence, asked)
+
+    if asked.paired:
+        tables.append(case_tables.pairs_table(row, asked, found, every, opened=opened))
+    else:
+        tables.append(case_tables.singles_table(row, found, every))
+    context["list_name"] = tables[-1].name
+    return page_of(request, "compliance/cases.html", context, tables)
 
 
 @page
-def case(request: HttpRequest, number: int, case_id: str) -> HttpResponse:
+def case(request: HttpRequest, number: int, case_id: str) -> HttpResponseBase:
     """One case beside another one of the same application."""
     row = _audit(request, number)
     evidence = _evidence(row)
@@ -145,7 +169,12 @@ def case(request: HttpRequest, number: int, case_id: str) -> HttpResponse:
     beside = beside or next((item for item in others if item["role"] == "actual"), others[0] if others else None)
     pair = [this] if beside is None else [beside, this] if beside["role"] == "actual" else [this, beside]
     context = {"audit": row, "case": this, "beside": beside, "siblings": siblings, **_sides(request, evidence, pair)}
-    return render(request, "compliance/case.html", context)
+    other = beside["id"] if beside else None
+    tables = [
+        case_tables.siblings_table(row, siblings, case_id=case_id, beside=other),
+        *_attributed(row, context),
+    ]
+    return page_of(request, "compliance/case.html", context, tables)
 
 
 @page
@@ -175,6 +204,14 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
         "attributed": prompts.table(given, ids) if given else [],
         "again": f"{others.urlencode()}&" if others else "",
     }
+
+
+def _attributed(row: Audit, context: dict[str, Any]) -> list[Table]:
+    """The table of what the fields did, where that is known."""
+    if not context["given"]:
+        return []
+    ids = [side["case"]["id"] for side in context["sides"]]
+    return [case_tables.fields_table(row, context["given"], ids, context["attributed"])]
 
 
 def _told(row: Audit) -> tuple[Story, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from compliance.dashboard.asked import choice, unknown
 from compliance.dashboard.evidence import EvidenceFolder
 
 PAGE = 25
+SLICE = 1_000
 ROLES = ("actual", "counterfactual", "placebo", "reask")
 FLIPS = ("any", "against", "towards")
 CONTROLS = (("placebo=filed", "placebo=changed"), ("reask=first", "reask=second"))
@@ -130,6 +131,14 @@ def find_cases(evidence: EvidenceFolder, asked: CaseFilter) -> CasePage:
     total = int(found.select(pl.len()).collect().item())
     page = min(asked.page, max(1, -(-total // PAGE)))
     return CasePage(rows=found.slice((page - 1) * PAGE, PAGE).collect().to_dicts(), total=total, page=page)
+
+
+def every_case(evidence: EvidenceFolder, asked: CaseFilter) -> Iterator[dict[str, Any]]:
+    """All rows of :func:`find_cases`, one after the other."""
+    table = _answered(evidence)
+    found = _pairs(table, asked) if asked.paired else _singles(table, asked)
+    for part in found.collect().iter_slices(SLICE):
+        yield from part.to_dicts()
 
 
 def place(rows: Sequence[dict[str, Any]]) -> None:

@@ -89,6 +89,13 @@ def table(given: Attributions, cases: Sequence[str]) -> list[dict[str, Any]]:
     return [{"field": name, "cells": [_cell(column.get(name)) for column in columns]} for name in names]
 
 
+def attribution_of(given: Attributions, case: str, field: str, name: str) -> float | None:
+    """A figure of the attribution of one field of a case: its ``value`` or ``standard_error``, in nats."""
+    row = given.values.get(case, {}).get(field, {})
+    value = row.get(name)
+    return None if value is None else float(value)
+
+
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return numbers.DASH

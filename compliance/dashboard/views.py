@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from auditor.exceptions import InputError
 from auditor.records import Conclusion, Severity
-from compliance.dashboard import audit_page, audited_models, home_page, model_page
+from compliance.dashboard import audit_page, audited_models, home_page, list_tables, model_page
 from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
 from compliance.execution.job import ACTIVE, JobState
-from compliance.models import Audit, ChainHead, LanguageModel
+from compliance.models import Audit, ChainHead, FindingRow, LanguageModel
 from compliance.models.audits import AuditQuerySet
+from compliance.tables.html import addresses
+from compliance.tables.pages import page_of
 from reports import wording
 
 LINES = 25
+BATCH = 200
 SHORT = 6
 
 
 @page
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: HttpRequest) -> HttpResponseBase:
     """What waits, what is open, how the models stand."""
     now, audits = timezone.now(), _audits(request)
     done = audited_models.finished(audits)
@@ -41,44 +45,59 @@ def home(request: HttpRequest) -> HttpResponse:
     tasks = home_page.tasks(audits, request.user, audited=audited, late_of=late, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
+    matrix = home_page.matrix([(level, finished[pk], number) for pk, level, number in counted], now=now)
+    tiers = audited_models.tier_table(audited)
+    trend = _newest_trend(audits, audited, done)
+    late_models = [{"audited": item, "days": item.overdue(now)} for item in overdue]
+    tables = [
+        list_tables.tasks_table(tasks[:SHORT], lambda: tasks),
+        list_tables.severity_table(matrix, home_page.AGES),
+        list_tables.tier_table(tiers),
+        list_tables.overdue_table(late_models[:SHORT], lambda: late_models),
+        *([list_tables.trend_table(trend["trend"], number=1)] if trend else []),
+    ]
     context = {
         "now": now,
         "tasks": tasks[:SHORT],
         "tasks_all": len(tasks),
-        "matrix": home_page.matrix([(level, finished[pk], number) for pk, level, number in counted], now=now),
-        "ages": home_page.AGES,
+        "matrix": matrix,
         "found": sum(number for *_, number in counted),
         "grave": sum(number for _, level, number in counted if level in (Severity.CRITICAL, Severity.HIGH)),
         "models": len(audited),
         "first_tier": sum(item.tier == 1 for item in audited),
-        "tiers": audited_models.tier_table(audited),
-        "codes": wording.CONCLUSION_ORDER,
-        "overdue": [{"audited": item, "days": item.overdue(now)} for item in overdue[:SHORT]],
+        "tiers": tiers,
+        "overdue": late_models[:SHORT],
         "overdue_all": len(overdue),
         "months": audited_models.REVALIDATION_MONTHS,
         "audits_all": len(done) + sum(states.values()),
         "waiting": states[JobState.QUEUED],
         "running": running,
-        "trend": _newest_trend(audits, audited, done),
+        "trend": trend,
         "chain": ChainHead.objects.filter(pk=1, seq__gt=0).first(),
         "first": None if done else _first_steps(request),
         "may_run": request.user.has_perm("compliance.run_audit"),
         "may_register": request.user.has_perm("compliance.add_languagemodelversion"),
     }
-    return render(request, "compliance/home.html", context)
+    return page_of(request, "compliance/home.html", context, tables)
 
 
 @page
-def audits(request: HttpRequest) -> HttpResponse:
+def audits(request: HttpRequest) -> HttpResponseBase:
     """All audits, newest first."""
     rows = _audits(request)
     listed = Paginator(_light(rows), LINES).get_page(request.GET.get("page"))
-    shown = list(listed.object_list)
+    lines = _audit_lines(rows, list(listed.object_list))
+    table = list_tables.audits_table(lines, lambda: _every_audit_line(rows))
+    return page_of(request, "compliance/audits.html", {"lines": lines, "listed": listed}, [table])
+
+
+def _audit_lines(rows: AuditQuerySet, shown: Sequence[Audit]) -> list[dict[str, Any]]:
+    """What the list says of these audits."""
     leads = home_page.lead_measurements(shown)
     counts: dict[int, list[tuple[str, int]]] = {}
     for pk, level, number in home_page.findings_by_audit(rows.filter(pk__in=[audit.pk for audit in shown])):
         counts.setdefault(pk, []).append((level, number))
-    lines = [
+    return [
         {
             "audit": audit,
             "lead": leads.get(audit.pk),
@@ -86,11 +105,18 @@ def audits(request: HttpRequest) -> HttpResponse:
         }
         for audit in shown
     ]
-    return render(request, "compliance/audits.html", {"lines": lines, "listed": listed})
+
+
+def _every_audit_line(rows: AuditQuerySet) -> Iterator[dict[str, Any]]:
+    """The same of all audits. Their keys are few bytes each; the rows are read so many at a time."""
+    keys = list(rows.order_by("-serial").values_list("pk", flat=True))
+    for start in range(0, len(keys), BATCH):
+        part = _light(rows.filter(pk__in=keys[start : start + BATCH])).order_by("-serial")
+        yield from _audit_lines(rows, list(part))
 
 
 @page
-def models(request: HttpRequest) -> HttpResponse:
+def models(request: HttpRequest) -> HttpResponseBase:
     """The audited models, by tier and last conclusion."""
     now, audited = timezone.now(), audited_models.audited_models(audited_models.finished(_audits(request)))
     tier = choice(request.GET, "tier", [str(item) for item in audited_models.TIERS])
@@ -101,11 +127,16 @@ def models(request: HttpRequest) -> HttpResponse:
     under_way: dict[int, list[Audit]] = {}
     for audit in _light(_audits(request).filter(state__in=ACTIVE)):
         under_way.setdefault(audit.model.language_model_id, []).append(audit)
-    context = {
-        "lines": [
+
+    def lines(items: Sequence[audited_models.AuditedModel]) -> list[dict[str, Any]]:
+        return [
             {"audited": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
-            for item in listed.object_list
-        ],
+            for item in items
+        ]
+
+    shown = lines(list(listed.object_list))
+    context = {
+        "lines": shown,
         "listed": listed,
         "asked": asked,
         "tier": tier,
@@ -114,11 +145,12 @@ def models(request: HttpRequest) -> HttpResponse:
         "codes": wording.CONCLUSION_ORDER,
         "months": audited_models.REVALIDATION_MONTHS,
     }
-    return render(request, "compliance/models.html", context)
+    table = list_tables.models_table(shown, lambda: lines(audited))
+    return page_of(request, "compliance/models.html", context, [table])
 
 
 @page
-def model(request: HttpRequest, number: int) -> HttpResponse:
+def model(request: HttpRequest, number: int) -> HttpResponseBase:
     """One model: every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)
     columns = ("model__language_model_id", "model__language_model__name")
@@ -143,21 +175,29 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
     if chosen is not None:
         try:
             comparison = model_page.compared(*chosen)
-            compared = audit_page.comparison_table(comparison)
         except (EvidenceError, InputError) as error:
             problem = str(error)
     done = audited_models.finished(readable.filter(model__language_model=language_model))
     audited = next(iter(audited_models.audited_models(done)), None)
+    lines = [
+        {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
+        for row in reversed(rows)
+    ]
+    tables = [
+        list_tables.history_table(lines, name=name),
+        *(list_tables.trend_table(trend, number=number) for number, trend in enumerate(drawn, start=1)),
+    ]
+    if comparison is not None:
+        changes = audit_page.comparison_file(comparison)
+        tables.append(changes)
+        compared = audit_page.comparison_table(comparison, addresses(changes, request))
     context = {
         "name": name,
         "approval": approval,
         "audited": audited,
         "overdue": audited.overdue(timezone.now()) if audited else 0,
         "months": audited_models.REVALIDATION_MONTHS[audited.tier] if audited else None,
-        "lines": [
-            {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
-            for row in reversed(rows)
-        ],
+        "lines": lines,
         "versions": len({row.model_id for row in rows}),
         "trends": drawn,
         "undrawn": undrawn,
@@ -166,11 +206,11 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
         "compared": compared,
         "problem": problem,
     }
-    return render(request, "compliance/model.html", context)
+    return page_of(request, "compliance/model.html", context, tables)
 
 
 @page
-def findings(request: HttpRequest) -> HttpResponse:
+def findings(request: HttpRequest) -> HttpResponseBase:
     """Findings over all audits, worst first."""
     severity = choice(request.GET, "severity", list(Severity))
     age = choice(request.GET, "age", [item.name for item in home_page.AGES])
@@ -180,17 +220,28 @@ def findings(request: HttpRequest) -> HttpResponse:
     )
     # Their keys are sorted, and only those of one page are read: a sort carries whole rows along.
     listed = Paginator(found.values_list("pk", flat=True), LINES).get_page(request.GET.get("page"))
-    rows = found.in_bulk(list(listed.object_list))
+    by_key = found.in_bulk(list(listed.object_list))
+    rows = [by_key[pk] for pk in listed.object_list]
     asked = "&".join(f"{key}={value}" for key, value in (("severity", severity), ("age", age if span else "")) if value)
     context = {
         "listed": listed,
-        "rows": [rows[pk] for pk in listed.object_list],
+        "rows": rows,
         "severity": severity,
         "span": span,
         "asked": asked,
         "ages": home_page.AGES,
+        "severities": list(reversed(Severity)),
     }
-    return render(request, "compliance/findings.html", {**context, "severities": list(reversed(Severity))})
+    table = list_tables.findings_table(rows, lambda: _every(found))
+    return page_of(request, "compliance/findings.html", context, [table])
+
+
+def _every(found: QuerySet[FindingRow]) -> Iterator[FindingRow]:
+    """All these findings in their order, so many at a time."""
+    keys = list(found.values_list("pk", flat=True))
+    for start in range(0, len(keys), BATCH):
+        part = found.in_bulk(keys[start : start + BATCH])
+        yield from (part[pk] for pk in keys[start : start + BATCH])
 
 
 def _first_steps(request: HttpRequest) -> FirstSteps | None:

@@ -36,6 +36,7 @@ from auditor.making import Prepared
 from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
+from auditor.systems.exceptions import SystemStopped
 from compliance import actions
 from compliance.audits.binding import data_file
 from compliance.database.patience import patiently
@@ -125,6 +126,16 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
         started = time.monotonic()
         score(audit, store=model_store(), progress=progress, stop=stop)
         return finish(audit, out=out, seconds=time.monotonic() - started, actor=actor, say=progress.say)
+    except SystemStopped as error:
+        # As on the site: nothing is wrong with the run, and what was answered is kept.
+        why = str(error)[:2000]
+        with suppress(DatabaseError, ComplianceError):
+            patiently(lambda: actions.pause_audit(audit=audit, error=why, actor=actor), seconds=60)
+        _write_incomplete(audit, out, command=request.command)
+        raise RunError(
+            f"{audit}: paused with {audit.prompts_done:,} of {audit.prompts:,} prompts scored: {error}; what was "
+            f"answered is kept. To go on: {request.command}"
+        ) from error
     except Interrupted as error:
         patiently(partial(_settle_stop, audit, reason=str(error), actor=actor))
         _write_incomplete(audit, out, command=request.command)
@@ -333,7 +344,15 @@ def phase_of(kind: str) -> str:
     return chunk_words(kind)
 
 
-def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callable[[str], None]) -> Published:
+def finish(
+    audit: Audit,
+    *,
+    out: Path,
+    seconds: float,
+    actor: Actor,
+    say: Callable[[str], None],
+    bounded: AbstractContextManager[None] | None = None,
+) -> Published:
     """Conclude a run all of whose chunks are done, publish it, and enter what it says; harmless if somebody did.
 
     Parameters
@@ -342,6 +361,8 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
         Where the four files go, beside the audit's own folder.
     seconds
         How long scoring took in this process; kept outside the hashed files.
+    bounded
+        What bounds the reading of a file that nobody vouches for, while its numbers are computed.
 
     Raises
     ------
@@ -367,7 +388,8 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
         begun = time.monotonic()
         # On the site the file lies where uploads do; a command line names its own.
         uploaded = data_file(audit.data) if audit.data.file else None
-        conclusions = conclude(ledger, decision_file=uploaded)
+        with bounded or nullcontext():
+            conclusions = conclude(ledger, decision_file=uploaded)
         go_on()
         timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
         audit.refresh_from_db()

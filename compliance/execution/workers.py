@@ -277,9 +277,13 @@ def _conclude(audit: Audit, watchdog: Watchdog, *, seconds: float) -> None:
         watchdog.goes_on()
         logger.info(line)
 
+    # A decision file is read anew, row by row as it was uploaded; cases of a model were rendered and bounded before.
+    reads_file = is_decision_file(audit.model.source)
+    most = {"seconds": settings.PREPARE_SECONDS, "memory": settings.PREPARE_MEMORY}
+    bounded = limited(f"{audit}: {CONCLUDING}", **most) if reads_file else None
     try:
         with watchdog.watching(what=CONCLUDING, claim_token=claim_token):
-            finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=say)
+            finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=say, bounded=bounded)
     except Exception:
         # Ended with a word: given back, so that the next one need not wait until it counts as lost.
         with suppress(DatabaseError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, When
 from django.urls import reverse
 
 from compliance.models.rows import TeamRows
@@ -17,6 +19,21 @@ class SystemState(models.TextChoices):
     PROPOSED = "proposed", "Proposed"
     LISTED = "listed", "Listed"
     WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class SystemRows(TeamRows["SystemListing"]):
+    """Versions of systems."""
+
+    def current(self) -> Self:
+        """One row a system: the version that is listed, else the one that is proposed, else the last withdrawn one.
+
+        ``waits`` says that another version of it is proposed.
+        """
+        rank = Case(When(state=SystemState.LISTED, then=0), When(state=SystemState.PROPOSED, then=1), default=2)
+        same = SystemListing.objects.filter(kind=OuterRef("kind"), name=OuterRef("name"), team=OuterRef("team"))
+        stands = same.order_by(rank, "-version").values("pk")[:1]
+        waits = Exists(same.filter(state=SystemState.PROPOSED).exclude(pk=OuterRef("pk")))
+        return self.filter(pk=Subquery(stands)).annotate(waits=waits)
 
 
 class SystemListing(models.Model):
@@ -58,7 +75,7 @@ class SystemListing(models.Model):
     withdrawn_at = models.DateTimeField(null=True)
     withdrawal_reason = models.TextField(blank=True)
 
-    objects = TeamRows.as_manager()
+    objects = SystemRows.as_manager()
 
     class Meta:
         ordering = ("kind", "name", "-version")

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from compliance import actions
@@ -20,15 +20,19 @@ from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.models.versions import number_of
+from compliance.plans import plan_tables
 from compliance.plans.checks import Checked, check_text
-from compliance.plans.editor import differences, form_of, lines_between
+from compliance.plans.editor import Difference, differences, form_of, lines_between
 from compliance.plans.forms import BeginForm, DecisionForm
 from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
 from compliance.plans.preview import Preview, preview
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
+from compliance.tables.described import Table
+from compliance.tables.pages import page_of
 
 LINES = 25
+BATCH = 200
 WRITE = "add_planversion"
 TOML_SIDE = "as-toml"
 LONGEST = 400_000
@@ -46,21 +50,24 @@ class State:
 
 
 @page("GET", "HEAD")
-def plans(request: HttpRequest) -> HttpResponse:
+def plans(request: HttpRequest) -> HttpResponseBase:
     """Ready-made plans, drafts, and the designs in the register."""
     if not request.user.has_perm("compliance.view_planversion"):
         raise PermissionDenied
     versions = PlanVersion.objects.for_user(request.user).defer("design_json").select_related("team")
     rows = versions.numbered().standing()
     drafts = PlanDraft.objects.for_user(request.user).filter(plan=None).select_related("team")
+    drafts = drafts.defer("text", "agreed", "origin_text", "changes")
+    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
+    tables = [plan_tables.drafts_table(drafts), plan_tables.designs_table(listed, lambda: rows.iterator(BATCH))]
     context = {
         "shelf": list(ready_made().values()),
-        "drafts": drafts.defer("text", "agreed", "origin_text", "changes"),
-        "listed": Paginator(rows, LINES).get_page(request.GET.get("page")),
+        "drafts": drafts,
+        "listed": listed,
         "asked": "",
         "may_write": request.user.has_perm(f"compliance.{WRITE}"),
     }
-    return render(request, "plans/plans.html", context)
+    return page_of(request, "plans/plans.html", context, tables)
 
 
 @page("GET", "HEAD", "POST")
@@ -86,7 +93,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 
 @page("GET", "HEAD", "POST")
-def draft(request: HttpRequest, pk: int) -> HttpResponse:
+def draft(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The editor. Buttons: check what is on the page, save it, or register it as a design."""
     row = _draft(request, pk)
     if request.method != "POST":
@@ -120,7 +127,7 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page("POST")
-def check(request: HttpRequest, pk: int) -> HttpResponse:
+def check(request: HttpRequest, pk: int) -> HttpResponseBase:
     """What is wrong with what is being typed, and the other side of it. Nothing is kept."""
     row = _draft(request, pk)
     access.require(request.user, WRITE, row.team_id)
@@ -131,17 +138,17 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     moved = state.draft.attributes != attribute_count(plain(_agreed(request)) or {})
     context["swap_form"] = moved or (typed == TOML_SIDE and state.checked.readable)
     context["swap_text"] = typed != TOML_SIDE or state.draft.text != one_way_lines(request.POST.get("text", ""))
-    return render(request, "plans/_checked.html", context)
+    return page_of(request, "plans/_checked.html", context, _tables(row, state, context["differences"]))
 
 
 @page("GET", "HEAD")
-def plan(request: HttpRequest, pk: int) -> HttpResponse:
+def plan(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A registered design: what it says, where it stands, who decided so."""
     return _plan_page(request, _plan(request, pk))
 
 
 @page("POST")
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
+def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Approve or retire a design."""
     row = _plan(request, pk)
     access.require(request.user, "approve_planversion", row.team_id)
@@ -162,32 +169,47 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _plan_page(
     request: HttpRequest, row: PlanVersion, *, form: DecisionForm | None = None, status: int = 200
-) -> HttpResponse:
+) -> HttpResponseBase:
     state = design_state(row)
     may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
     own = may and wrote(row, site_actor(request))
     offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
     origin = row.drafts.first()
+    changed = differences(origin.origin_text, origin.text) if origin else None
     context = {
         "plan": row,
         "state": state,
         "decisions": row.decisions.all(),
         "text": written_out(row),
         "origin": origin,
-        "changed": differences(origin.origin_text, origin.text) if origin else None,
+        "changed": changed,
         "form": form or (DecisionForm().offer(offered) if may else None),
         "own": own,
         "may_write": request.user.has_perm(f"compliance.{WRITE}"),
         "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
     }
-    return render(request, "plans/plan.html", context, status=status)
+    tables = []
+    if origin and changed:
+        tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=row.get_absolute_url()))
+    return page_of(request, "plans/plan.html", context, tables, status=status)
 
 
 def _editor(
     request: HttpRequest, row: PlanDraft, state: State, *, trouble: str = "", status: int = 200
-) -> HttpResponse:
+) -> HttpResponseBase:
     context = {**_context(request, row, state), "trouble": trouble}
-    return render(request, "plans/draft.html", context, status=status)
+    tables = _tables(row, state, context["differences"])
+    return page_of(request, "plans/draft.html", context, tables, status=status)
+
+
+def _tables(row: PlanDraft, state: State, changed: list[Difference] | None) -> list[Table]:
+    """The tables of the editor. Their files are those of what is saved: nothing unsaved is sent with an address."""
+    shown, tables = state.preview, list[Table]()
+    if shown is not None and shown.prompts:
+        tables.append(plan_tables.fields_table(shown, address=f"{row.get_absolute_url()}?{_previewed(state)}"))
+    if changed:
+        tables.append(plan_tables.differences_table(changed, origin=row.origin, address=row.get_absolute_url()))
+    return tables
 
 
 def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, Any]:

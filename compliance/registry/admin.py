@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, cast
 
 from django import forms
@@ -15,7 +16,6 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -45,6 +45,10 @@ from compliance.models import (
     SystemListing,
 )
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
+from compliance.registry.register_tables import fields_table, preview_table
+from compliance.tables.described import Table
+from compliance.tables.html import AS, table_html
+from compliance.tables.pages import file_asked_for
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
@@ -191,15 +195,29 @@ class DataSetAdmin(VersionAdmin):
             mapping = RunMapping.read(obj.mapping, where=f"{obj}: mapping")
         except InputError as error:
             return format_html("{}", error)
-        rows = [(item.label, item.role, item.type, item.unit or "–") for item in mapping.fields]
-        head = SafeString("<thead><tr><th>Field</th><th>Role</th><th>Type</th><th>Unit</th></tr></thead>")
-        body = format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
-        return format_html("<table>{}<tbody>{}</tbody></table>", head, body)
+        return table_html(fields_table(mapping.fields, address=_page_of(obj)))
 
     @admin.display(description="first rows")
     def first_rows(self, obj: DataSetVersion) -> str:
         """As they were masked before they were stored."""
-        return render_to_string("registry/_preview.html", {"preview": obj.preview}) if obj.preview else "–"
+        return table_html(_rows_table(obj)) if obj.preview else "–"
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> Any:
+        """The page, or the file of one of its tables."""
+        answer = super().change_view(request, object_id, *args, **options)
+        if AS not in request.GET or answer.status_code != HTTPStatus.OK:
+            return answer
+        obj = self.get_object(request, object_id)
+        tables = [fields_table(RunMapping.read(obj.mapping, where=f"{obj}: mapping").fields, address=_page_of(obj))]
+        return file_asked_for(request, [*tables, *([_rows_table(obj)] if obj.preview else [])])
+
+
+def _page_of(obj: DataSetVersion) -> str:
+    return reverse("admin:compliance_datasetversion_change", args=[obj.pk])
+
+
+def _rows_table(obj: DataSetVersion) -> Table:
+    return preview_table(obj.preview, proposed=False, address=_page_of(obj))
 
 
 @admin.register(PlanVersion)

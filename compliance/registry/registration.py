@@ -34,6 +34,7 @@ from compliance.registry.importing import import_bounded
 from compliance.registry.reading import survey_of
 from compliance.registry.system_tables import READERS
 from compliance.registry.systems import find_listed
+from compliance.sandbox.limits import limited
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,13 @@ def _import_model(row: Registration, actor: Actor, *, heartbeat: Callable[[], No
         find_listed(row.source, team_id=row.team_id)  # it may have been withdrawn since somebody asked
     if is_decision_file(row.source):
         data = find_decisions(row.source, team_id=row.team_id)
-        file = registered_decisions(data, source=row.source)
+        # Read in this process, since what is read of it is kept here: bounded as the preparing of a run is.
+        with limited(
+            f"{row.source}: registering its decisions",
+            seconds=settings.PREPARE_SECONDS,
+            memory=settings.PREPARE_MEMORY,
+        ):
+            file = registered_decisions(data, source=row.source)
         return actions.register_model(
             source=row.source,
             sha256=file.fingerprint,

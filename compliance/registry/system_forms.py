@@ -9,7 +9,7 @@ from django import forms
 from auditor.exceptions import InputError
 from compliance.models import SystemListing
 from compliance.registry.forms import TeamForm
-from compliance.registry.system_tables import LONGEST, read_table, with_prices
+from compliance.registry.system_tables import LONGEST, team_table, with_prices
 
 EXAMPLES = {
     SystemListing.ENDPOINT: """[endpoint.NAME]
@@ -80,7 +80,8 @@ class SystemForm(TeamForm):
         try:
             if said.get("currency"):
                 text = with_prices(text, {"currency": said["currency"], **prices})
-            read_table(text)
+            team = said.get("team")
+            team_table(text, team_id=team.pk if team is not None else None)
         except InputError as error:
             self.add_error("text", str(error))
         said["text"] = text

@@ -34,6 +34,7 @@ _MARKS = re.compile(
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 FORM = "one table, [endpoint.NAME] or [service.NAME]"
+TEAM_PREFIX = "team-"
 WHERE = "table"
 
 
@@ -70,6 +71,13 @@ def destination_of(source: str, listed: Listed) -> dict[str, str]:
     }
 
 
+def team_table(text: str, *, team_id: int | None) -> SystemTable:
+    """Read the table of one system of a team; errors as those of `read_table` and `refuse_strange_certificates`."""
+    found = read_table(text)
+    refuse_strange_certificates(found.listed, team_id=team_id, where=f"{found.kind}.{found.name}")
+    return found
+
+
 def read_table(text: str) -> SystemTable:
     """Read the table of one system.
 
@@ -96,6 +104,38 @@ def read_table(text: str) -> SystemTable:
     if listed.oauth is not None:
         _may_be_asked(listed.oauth.token_url, listed, where=f"{where}.oauth.token_url")
     return SystemTable(kind=kind, name=name, listed=listed, plain=tables)
+
+
+def refuse_strange_certificates(listed: Listed, *, team_id: int | None, where: str) -> None:
+    """Refuse a client certificate that is not the team's own: what one team shows to a server, no other may show.
+
+    A trusted authority is public and may be shared, but for what lies in the folder of another team.
+
+    Raises
+    ------
+    ModelError
+        With the key and the folder that was expected.
+    """
+    folder = Path(settings.CERTIFICATE_FOLDER).resolve()
+    own = folder / team_folder(team_id)
+    for key in ("certificate_file", "certificate_key_file"):
+        path = getattr(listed, key)
+        if path and not Path(path).resolve().is_relative_to(own):
+            raise ModelError(
+                f"{where}.{key}", "is not in the folder of the team", f"a path below {team_folder(team_id)}/ there"
+            )
+    if not listed.authority_file:
+        return
+    below = Path(listed.authority_file).resolve().relative_to(folder).parts
+    if len(below) > 1 and below[0].startswith(TEAM_PREFIX) and below[0] != team_folder(team_id):
+        raise ModelError(
+            f"{where}.authority_file", "is in the folder of another team", "one that is shared, or its own"
+        )
+
+
+def team_folder(team_id: int | None) -> str:
+    """The folder below ``PLUMBLINE_CERTIFICATES`` that holds the client certificates of a team."""
+    return f"{TEAM_PREFIX}{team_id}"
 
 
 def refuse_unseen(text: str, *, where: str) -> None:

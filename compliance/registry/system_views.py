@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
@@ -21,26 +21,30 @@ from compliance.actions.systems import proposed
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import Event, LanguageModelVersion, SystemKey, SystemListing, SystemState
+from compliance.registry.register_tables import systems_table
 from compliance.registry.system_forms import EXAMPLES, ApprovalForm, KeyForm, ReasonForm, SystemForm, WithdrawalForm
 from compliance.registry.system_page import facts_of
 from compliance.registry.views import page
+from compliance.tables.pages import page_of
 
 LINES = 25
+BATCH = 200
 EVENTS_SHOWN = 100
 
 
 @page("GET", "HEAD")
-def systems(request: HttpRequest) -> HttpResponse:
-    """Every system of one's teams, and every version of what is said of it."""
+def systems(request: HttpRequest) -> HttpResponseBase:
+    """Every system of one's teams with its current version; the others stand in its history."""
     if not request.user.has_perm("compliance.view_systemlisting"):
         raise PermissionDenied
-    rows = SystemListing.objects.for_user(request.user).select_related("team")
+    rows = SystemListing.objects.for_user(request.user).current().select_related("team").defer("text")
+    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     context = {
-        "listed": Paginator(rows, LINES).get_page(request.GET.get("page")),
+        "listed": listed,
         "asked": "",
         "may_propose": request.user.has_perm(f"compliance.{SystemForm.permission}"),
     }
-    return render(request, "registry/systems.html", context)
+    return page_of(request, "registry/systems.html", context, [systems_table(listed, lambda: rows.iterator(BATCH))])
 
 
 @page("GET", "HEAD", "POST")

@@ -29,11 +29,15 @@ from compliance.models import Registration, RegistrationState
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at
+from compliance.registry.register_tables import meanings_table, preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
+from compliance.tables.described import Table
+from compliance.tables.pages import page_of
 
 log = logging.getLogger(__name__)
 
 LINES = 25
+BATCH = 200
 SHOWN_ROWS = 5
 #: What a page offers where the file cannot be read without being told how.
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
@@ -59,13 +63,14 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[
 
 
 @page("GET", "HEAD")
-def registrations(request: HttpRequest) -> HttpResponse:
+def registrations(request: HttpRequest) -> HttpResponseBase:
     """Everything on its way into the register, newest first."""
     _need(request, "view_registration")
     rows = Registration.objects.for_user(request.user).select_related("team", "model_version", "data_version")
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     can = {kind: request.user.has_perm(f"compliance.{permission}") for kind, permission in PERMISSIONS.items()}
-    return render(request, "registry/registrations.html", {"listed": listed, "can": can, "asked": ""})
+    table = registrations_table(listed, lambda: rows.iterator(BATCH))
+    return page_of(request, "registry/registrations.html", {"listed": listed, "can": can, "asked": ""}, [table])
 
 
 @page("GET", "HEAD", "POST")
@@ -159,7 +164,7 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @page("GET", "HEAD", "POST")
-def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def registration(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     """How far a registration is; for a table, what its columns mean."""
     row = _row(request, public_id)
     context: dict[str, Any] = {"row": row, **_rights(request, row)}
@@ -184,7 +189,17 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
             _look(row, mapping=text)
         if form.is_bound and not has_fields(text) and not _problem(text):
             form = MappingForm(None)  # only how the file is read was said: the page shows what is proposed of it
-    return render(request, "registry/registration.html", {**context, **_described(row, form)})
+    described = _described(row, form)
+    tables = _tables(row, described) if "mapping" in described else []
+    return page_of(request, "registry/registration.html", {**context, **described}, tables)
+
+
+def _tables(row: Registration, described: dict[str, Any]) -> list[Table]:
+    at = _address(row)
+    tables = [meanings_table(described["mapping"], address=at)]
+    if described["preview"]:
+        tables.append(preview_table(described["preview"], proposed=described["proposed"], address=at))
+    return tables
 
 
 def _look(row: Registration, *, mapping: str) -> None:

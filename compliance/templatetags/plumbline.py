@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
+from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.links import cases_link
 from compliance.models import Audit
+from compliance.tables.described import Table
+from compliance.tables.html import table_html
 from reports import numbers, sentences, wording
 from reports.canvas import Chart
 from reports.html_marks import chart_html, code_html, severity_html
@@ -165,6 +168,13 @@ def interval_words(item: Measurement) -> str:
 def detectable(item: Measurement) -> str:
     """What the audit could have seen."""
     return numbers.detectable(item.counts.get("mde"), item.unit)
+
+
+@register.simple_tag(takes_context=True)
+def table(context: Context, name: str, number: int | None = None) -> SafeString:
+    """A table of the page by its name, and its number where there are several; with the way to its files."""
+    described: Table = context["tables"][name if number is None else f"{name}-{number}"]
+    return table_html(described, context["request"])
 
 
 @register.simple_tag

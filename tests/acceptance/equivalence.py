@@ -9,12 +9,9 @@ a method has to say in the changelog; a change of the house never needs it.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -56,13 +53,6 @@ SAID = (
     "cases",
 )
 DIGITS = 9
-#: The same sums on every processor.
-SAME_SUMS = {
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_CBWR": "COMPATIBLE",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 def random_model(folder: Path) -> Path:
@@ -89,9 +79,13 @@ def run_small(name: str, *, model: Path, folder: Path) -> dict[str, dict[str, An
     return {item.id: _values(item) for item in conclude(ledger).measurements}
 
 
-def kept(name: str) -> dict[str, dict[str, Any]]:
-    """The values that were kept."""
-    return read(VALUES / f"{name}.jsonl")
+def kept(name: str) -> list[dict[str, dict[str, Any]]]:
+    """The values that were kept, of one processor after another."""
+    return [_read(path) for path in sorted(VALUES.glob(f"{name}*.jsonl"))]
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    return {row.pop("id"): row for row in map(json.loads, path.read_text().splitlines())}
 
 
 def _values(item: Measurement) -> dict[str, Any]:
@@ -105,37 +99,16 @@ def _said(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def values_now(folder: Path, *, plans: Sequence[str] = PLANS) -> dict[str, dict[str, dict[str, Any]]]:
-    """Audit the small forms in a process with the same sums everywhere; the values of each plan, written to a folder.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the process failed; what it wrote is in the exception.
-    """
-    command = [sys.executable, "-m", "tests.acceptance.equivalence", str(folder), *plans]
-    subprocess.run(command, cwd=ROOT, env=os.environ | SAME_SUMS, check=True, capture_output=True, text=True)
-    return {name: read(folder / f"{name}.jsonl") for name in plans}
-
-
-def read(path: Path) -> dict[str, dict[str, Any]]:
-    """The values that were written to a file, by the id of a measurement."""
-    return {row.pop("id"): row for row in map(json.loads, path.read_text().splitlines())}
-
-
-def main(folder: Path, plans: Sequence[str]) -> None:
-    """Write the values of this version into a folder."""
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        model = random_model(Path(scratch) / "model")
-        for name in plans:
-            rows = run_small(name, model=model, folder=Path(scratch))
+def main(processor: str = "") -> None:
+    """Write the values of this version, as a recording of its own where a processor is named."""
+    VALUES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        model = random_model(Path(folder) / "model")
+        for name in PLANS:
+            rows = run_small(name, model=model, folder=Path(folder))
             lines = (json.dumps({"id": key, **row}, ensure_ascii=False, sort_keys=False) for key, row in rows.items())
-            (folder / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+            (VALUES / f"{name}{processor and '-'}{processor}.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]), sys.argv[2:])
-    else:
-        values_now(VALUES)
+    main(*sys.argv[1:])

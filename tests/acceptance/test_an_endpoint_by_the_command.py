@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from auditor.systems.request_store import RequestStore
@@ -47,6 +49,14 @@ def kept(data: Path) -> Counter[str]:
     return Counter(record["body"]["messages"][0]["content"] for record in records)
 
 
+def state_of(data: Path) -> str:
+    """Where the one audit stands."""
+    [path] = data.glob("*.sqlite3")
+    with closing(sqlite3.connect(path)) as database:
+        [(state,)] = database.execute("SELECT state FROM compliance_audit").fetchall()
+    return str(state)
+
+
 def test_an_audit_of_an_endpoint_survives_an_outage_and_a_kill(tmp_path: Path) -> None:
     data, out, plan = tmp_path / "data", tmp_path / "out", write_plan(tmp_path / "plan.toml")
     command = ("audit", plan, "--out", out, "--no-progress")
@@ -63,6 +73,9 @@ def test_an_audit_of_an_endpoint_survives_an_outage_and_a_kill(tmp_path: Path) -
         assert stopped.returncode == 3, stopped.stderr
         [line] = stopped.stderr.splitlines()
         assert "endpoint:x: paused, since one request was tried 1 times, the last time" in line
+        assert line.startswith("A-0001: paused with ")
+        assert "; what was answered is kept. To go on: python manage.py audit " in line
+        assert state_of(data) == "paused"
         assert not (out / "report.pdf").exists()
 
         away = 0
@@ -79,6 +92,7 @@ def test_an_audit_of_an_endpoint_survives_an_outage_and_a_kill(tmp_path: Path) -
         done = manage(data, *command)
         assert done.returncode == 0, done.stderr
         everything, after = kept(data), prompts(server)
+    assert state_of(data) == "done"
     assert held.total() < everything.total()
     assert after - seen == everything - held
     assert manage(data, "verify", *out.iterdir()).returncode == 0

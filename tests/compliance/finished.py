@@ -28,10 +28,11 @@ from tests.reports.conftest import GOVERNANCE, PACKS
 from tests.reports.simulate import PLAN, write_evidence
 
 
-def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9) -> Path:
+def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9, attributed: bool = True) -> Path:
     """A published audit: an evidence folder with prompts and spans as the engine writes them, and the four files.
 
-    ``weights`` names the model version, ``bias`` is how much it lowers the margin of one group, in nats.
+    ``weights`` names the model version, ``bias`` is how much it lowers the margin of one group, in nats; it holds what
+    every field did to the decisions only if ``attributed``.
     """
     folder = base / "evidence"
     write_evidence(folder, packs=PACKS, mute=False, weights=weights, bias=bias)
@@ -40,6 +41,8 @@ def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9) -> Pat
         folder / "cases.parquet"
     )
     add_inside(folder)
+    if not attributed:
+        (folder / "attributions.parquet").unlink()
     publish(folder, GOVERNANCE, base)
     return base
 

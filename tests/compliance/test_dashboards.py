@@ -15,7 +15,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from auditor.canonical import canonical_json
 from auditor.comparison import compare_versions
 from auditor.records import Conclusion, Severity
 from compliance import actions
@@ -27,7 +26,7 @@ from compliance.dashboard.prompts import marked, strength
 from compliance.execution.runner import audit_folder
 from compliance.models import Audit
 from tests.compliance.factories import ACTOR, make_audit
-from tests.compliance.finished import finish, record_as_published, simulate
+from tests.compliance.finished import finish, simulate
 from tests.compliance.test_officers_site import text_of
 from tests.compliance.test_tampering import owner
 
@@ -259,14 +258,12 @@ def test_fields_are_marked_by_what_they_did_to_the_decision(signed_in: Client, f
     assert signed_in.get(f"{PAIRS}&by=shapley").context["given"].test == "shapley"
 
 
-def test_without_attributions_prompts_are_shown_all_the_same(signed_in: Client, finished: Audit) -> None:
-    manifest = audit_folder(finished) / "evidence" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["files"] = [line for line in content["files"] if line["file"] != "attributions.parquet"]
-    manifest.write_bytes(canonical_json(content))
-    with owner():
-        record_as_published(finished)
-        answer = signed_in.get(PAIRS)
+def test_without_attributions_prompts_are_shown_all_the_same(
+    signed_in: Client, tmp_path: Path, settings: LazySettings
+) -> None:
+    settings.DATA_FOLDER = tmp_path / "data"
+    finish(simulate(tmp_path / "published", attributed=False))
+    answer = signed_in.get(PAIRS)
     assert answer.context["given"] is None
     assert "Underlined: values that the plan filled in." in text_of(answer.content)
 

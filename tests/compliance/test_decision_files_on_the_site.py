@@ -20,10 +20,19 @@ from compliance import actions
 from compliance.access.roles import Role
 from compliance.audits.estimates import estimate
 from compliance.exceptions import StateError
+from compliance.execution import workers
 from compliance.execution.job import JobState
 from compliance.execution.workers import work
 from compliance.governance.events import Actor
-from compliance.models import Audit, DataSetVersion, LanguageModelVersion, PlanVersion, Registration, default_team
+from compliance.models import (
+    Audit,
+    DataSetVersion,
+    LanguageModelVersion,
+    PlanVersion,
+    Registration,
+    RegistrationState,
+    default_team,
+)
 from compliance.registry.registration import perform_registration
 from tests.compliance.factories import make_applications
 from tests.compliance.teams import make_person
@@ -124,6 +133,41 @@ def test_decisions_are_audited_with_their_own_data_alone(browser: Client) -> Non
         actions.request_audit(plan=plan, model=model, data=other, queue="celery", request_key="k" * 32, actor=WHO)
     colour = plan_version(attributes=[{"field": "colour", "groups": ["a", "b"], "reference": "a"}])
     assert "'colour' is not a protected field" in estimate(plan=colour, model=model, data=data).problem
+
+
+def test_registering_decisions_is_bounded_as_other_work_on_strangers_files(
+    browser: Client, settings: LazySettings
+) -> None:
+    register_data(browser)
+    settings.PREPARE_SECONDS = 0.001
+    assert browser.post("/register/model/", model_form("decisions:made_up")).status_code == 302
+    perform_registration(newest().pk)
+    row = newest()
+    assert row.state == RegistrationState.FAILED
+    assert row.error == (
+        "decisions:made_up: registering its decisions takes longer than 0 s; PLUMBLINE_PREPARE_SECONDS allows more"
+    )
+
+
+def test_concluding_on_decisions_is_bounded_too(
+    browser: Client, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = register_data(browser)
+    model = register_decisions(browser)
+    audit = actions.request_audit(
+        plan=plan_version(), model=model, data=data, queue="celery", request_key="k" * 32, actor=WHO
+    )
+    conclude = workers._conclude
+
+    def with_no_time(*args: Any, **named: Any) -> None:
+        settings.PREPARE_SECONDS = 0.001
+        conclude(*args, **named)
+
+    monkeypatch.setattr(workers, "_conclude", with_no_time)
+    work(audit.pk)
+    audit = Audit.objects.get()
+    assert audit.state == JobState.FAILED
+    assert "takes longer than 0 s; PLUMBLINE_PREPARE_SECONDS allows more" in audit.error
 
 
 def test_a_name_of_no_data_set_of_the_team_is_refused(browser: Client) -> None:

@@ -308,3 +308,23 @@ def test_query_counts_are_pinned(client: Client, db: None, name: str) -> None:
         client.get(address)
     pinned = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text())
     assert len(captured) == pinned[name], [query["sql"][:90] for query in captured]
+
+
+@pytest.mark.django_db
+def test_the_list_has_one_row_a_system_with_its_current_version(client: Client) -> None:
+    ann, bob = admin("ann"), admin("bob")
+    first = listed(ann, bob)
+    client.force_login(bob.user)
+
+    def rows() -> list[tuple[int, str]]:
+        return [(row.pk, row.state) for row in client.get("/systems/").context["listed"]]
+
+    assert rows() == [(first.pk, "listed")]
+    second = propose(ann, listing_text("underwriter", most_requests=5))
+    assert rows() == [(first.pk, "listed")]
+    assert "Listed; another version is proposed" in client.get("/systems/").content.decode()
+    actions.approve_system(listing=second, reason="Cap read.", actor=bob)
+    assert rows() == [(second.pk, "listed")]
+    assert f'href="/systems/{first.pk}/"' in client.get(f"/systems/{second.pk}/").content.decode()
+    actions.withdraw_system(listing=second, reason="Moved.", actor=ann)
+    assert rows() == [(second.pk, "withdrawn")]

@@ -28,9 +28,6 @@ from auditor.statistics.results import FloatArray
 ROUNDING = 1e-10
 #: States that vary less than this share of their size vary by the rounding of single precision alone.
 CONSTANT = 1e-7
-#: States that go with the concept by less than this share of their size do so by rounding that layers passed on. What
-#: rounding alone points out is any direction of the states, and another one on another processor.
-ASSOCIATED = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +151,10 @@ def erasers_of(x: Tensor, z: Tensor, *, shrinkage: float | None = None) -> Erase
     # Rows as they stand in the covariance, Σxx = rowsᵀ·rows.
     rows = (x - mean[..., None, :]) / x.shape[-2] ** 0.5
     marks = _standardised(z)
-    scale = x.abs().amax((-2, -1))
-    root, varies = _covariance_root(rows, scale=scale, shrinkage=shrinkage)
+    root, varies = _covariance_root(rows, scale=x.abs().amax((-2, -1)), shrinkage=shrinkage)
     left, sizes, _ = torch.linalg.svd(root.whiten(rows.mT @ marks), full_matrices=False)
     # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
-    apart = torch.linalg.vector_norm(root.unwhiten(left), dim=-2) * sizes
-    kept = (sizes > ROUNDING) & varies[..., None] & (apart > ASSOCIATED * scale[..., None] * x.shape[-1] ** 0.5)
+    kept = (sizes > ROUNDING) & varies[..., None]
     directions = left * kept[..., None, :]
     spans = (marks.abs().amax(-2) > 0).sum(-1).clamp(min=1)
     readable = (sizes**2 * kept).sum(-1) / spans

@@ -1,0 +1,98 @@
+"""The table of what audits would cost, as the page on which they are asked for shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from compliance.tables.described import Column, Table
+from compliance.templatetags.plumbline import whole
+from reports import numbers
+
+NOTHING = mark_safe("")
+CAPTION = "Estimated from a sample of the applications; the worker counts exactly before it starts."
+
+
+def estimate_table(offers: Sequence[Any]) -> Table:
+    """One audit a row: what it asks, how long it takes, what it costs."""
+    asks = any(offer.estimate.asked for offer in offers)
+    money = (
+        Column("money", "Money, about", _money, _money_cell, "num"),
+        Column("most_money", "", lambda offer: _asked(offer, "most_money")),
+    )
+    return Table(
+        name="estimate",
+        title="Estimate",
+        caption=CAPTION,
+        rows=offers,
+        columns=(
+            Column("plan", "Audit", lambda offer: offer.plan.title, _audit_cell),
+            Column("model", "", lambda offer: offer.model.language_model.name),
+            Column("data", "", lambda offer: offer.data.name),
+            Column("standing", "", lambda offer: offer.standing),
+            Column("problem", "", lambda offer: offer.estimate.problem),
+            Column("prompts", "Prompts, about", lambda offer: offer.estimate.prompts, _prompts_cell, "num"),
+            Column("requests", "", _requests),
+            Column("tokens", "Tokens, about", lambda offer: offer.estimate.tokens, _tokens_cell, "num"),
+            Column("minutes", "Minutes, about", lambda offer: offer.estimate.minutes, _minutes_cell, "num"),
+            Column("not_counted", "", lambda offer: ", ".join(offer.estimate.uncounted)),
+            Column("memory_gib", "Memory, GiB", lambda offer: offer.estimate.gibibytes, _memory_cell, "num"),
+            *(money if asks else ()),
+        ),
+    )
+
+
+def _small(words: Any) -> SafeString:
+    return format_html(" <small>{}</small>", words) if words else NOTHING
+
+
+def _asked(offer: Any, name: str) -> Any:
+    asked = offer.estimate.asked
+    return getattr(asked, name) or None if asked else None
+
+
+def _audit_cell(offer: Any) -> SafeString:
+    bound = f"{offer.model.language_model.name} · {offer.data.name}"
+    standing = offer.standing[:1].upper() + offer.standing[1:]
+    return format_html("{}{}{}{}", offer.plan.title, _small(bound), _small(standing), _small(offer.estimate.problem))
+
+
+def _requests(offer: Any) -> int | None:
+    return int(offer.estimate.asked.cost.requests) if offer.estimate.asked else None
+
+
+def _prompts_cell(offer: Any) -> SafeString:
+    asked = _requests(offer)
+    return format_html(
+        "{}{}", whole(offer.estimate.prompts), _small("" if asked is None else f"{whole(asked)} requests")
+    )
+
+
+def _tokens_cell(offer: Any) -> SafeString:
+    asked = offer.estimate.asked
+    answers = f"{whole(asked.cost.answer_tokens)} of answers" if asked and asked.tokens else ""
+    return format_html("{}{}", whole(offer.estimate.tokens), _small(answers))
+
+
+def _minutes_cell(offer: Any) -> SafeString:
+    guess = offer.estimate
+    by = "pace of the probe" if guess.asked else "rate of earlier runs" if guess.measured else "stated rate, two cores"
+    missing = f"not counted: {', '.join(guess.uncounted)}" if guess.uncounted else ""
+    return format_html("{}{}{}", guess.minutes_words, _small("" if guess.minutes is None else by), _small(missing))
+
+
+def _memory_cell(offer: Any) -> str:
+    return numbers.DASH if offer.estimate.gibibytes is None else f"{offer.estimate.gibibytes:.1f}"
+
+
+def _money(offer: Any) -> Any:
+    return _asked(offer, "money")
+
+
+def _money_cell(offer: Any) -> SafeString:
+    said = _money(offer)
+    most = f"at most {_asked(offer, 'most_money')}" if said else "no prices are listed" if offer.estimate.asked else ""
+    return format_html("{}{}", said or numbers.DASH, _small(most))

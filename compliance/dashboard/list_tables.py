@@ -1,0 +1,401 @@
+"""The tables of the lists: audits, models, findings, tasks, and what is counted over two axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from auditor.records import Measurement
+from compliance.dashboard.audited_models import AuditedModel
+from compliance.dashboard.home_page import Age
+from compliance.dashboard.links import cases_link
+from compliance.dashboard.model_page import Trend, version_words
+from compliance.models import Audit, FindingRow
+from compliance.tables.described import Column, Table
+from compliance.templatetags.plumbline import (
+    code,
+    conclusion_class,
+    conclusion_short,
+    day,
+    detectable,
+    interval_words,
+    sev,
+    utc,
+    whole,
+)
+from reports import numbers, wording
+
+Every = Callable[[], Iterable[Any]]
+
+
+def audit_link(audit: Audit) -> SafeString:
+    """Its number, leading to its page."""
+    return format_html('<a href="{}">{}</a>', audit.get_absolute_url(), audit.number)
+
+
+def progress(audit: Audit) -> SafeString:
+    """Where a job stands, and how far it is."""
+    state = format_html(
+        '<span class="state{}">{}</span>', " state-live" if audit.state == "running" else "", audit.get_state_display()
+    )
+    if not audit.active:
+        return state
+    return format_html(
+        '{} <small>{} of {} prompts scored</small> <progress class="slim" value="{}" max="{}" '
+        'aria-label="Prompts scored by {}"></progress>',
+        state,
+        whole(audit.prompts_done),
+        whole(audit.prompts) if audit.frozen else numbers.DASH,
+        audit.prompts_done,
+        audit.prompts or 1,
+        audit.number,
+    )
+
+
+def concluded(audit: Audit, conclusion: str | None) -> SafeString:
+    """What it concluded, or where its job stands."""
+    if not audit.complete:
+        return progress(audit)
+    return format_html('<a href="{}#verdict">{}</a>', audit.get_absolute_url(), code(conclusion))
+
+
+def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
+    """Audits; a line has ``audit``, ``lead`` (the measurement of its verdict) and ``findings`` by severity."""
+    return Table(
+        name="audits",
+        title="Audits",
+        rows=lines,
+        every=every,
+        columns=(
+            Column("audit", "Audit", lambda line: line["audit"].number, _audit_cell),
+            Column("plan", "", lambda line: line["audit"].plan.title),
+            Column("model", "Model and data", lambda line: line["audit"].model.language_model.name, _model_cell),
+            Column("data", "", lambda line: line["audit"].data.name),
+            Column("prompts", "", lambda line: line["audit"].prompts),
+            Column("state", "", lambda line: line["audit"].get_state_display()),
+            Column("governed", "", lambda line: line["audit"].governed),
+            Column("conclusion", "Conclusion", _lead_code, lambda line: concluded(line["audit"], _lead_code(line))),
+            Column(
+                "findings",
+                "Findings",
+                lambda line: ", ".join(f"{count} {severity}" for severity, count in line["findings"]),
+                _counts_cell,
+            ),
+            Column("requested_by", "", lambda line: line["audit"].requested_by),
+            Column(
+                "finished_at",
+                "Finished",
+                lambda line: line["audit"].finished_at,
+                lambda line: utc(line["audit"].finished_at),
+                "num",
+            ),
+        ),
+    )
+
+
+def _audit_cell(line: Mapping[str, Any]) -> SafeString:
+    return format_html("{} <small>{}</small>", audit_link(line["audit"]), line["audit"].plan.title)
+
+
+def _model_cell(line: Mapping[str, Any]) -> SafeString:
+    audit: Audit = line["audit"]
+    return format_html(
+        '<a href="{}">{}</a> <small>{}, {} prompts, repeats included</small>',
+        reverse("model", args=[audit.model_id]),
+        audit.model.language_model.name,
+        audit.data.name,
+        whole(audit.prompts),
+    )
+
+
+def _lead_code(line: Mapping[str, Any]) -> str | None:
+    lead: Measurement | None = line["lead"]
+    return lead.conclusion if lead is not None and line["audit"].complete else None
+
+
+def _counts_cell(line: Mapping[str, Any]) -> str:
+    audit: Audit = line["audit"]
+    if not line["findings"]:
+        return "none raised" if audit.complete else numbers.DASH
+    words = ((audit.get_absolute_url(), count, severity) for severity, count in line["findings"])
+    return format_html_join(", ", '<a class="nowrap" href="{}#findings">{} {}</a>', words)
+
+
+def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
+    """Audited models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
+    return Table(
+        name="models",
+        title="Models",
+        rows=lines,
+        every=every,
+        columns=(
+            Column("model", "Model", lambda line: line["audited"].name, _audited_link, "long"),
+            Column("tier", "Tier", lambda line: line["audited"].tier),
+            Column(
+                "conclusion",
+                "Last conclusion",
+                lambda line: line["audited"].conclusion.value,
+                lambda line: code(line["audited"].conclusion),
+            ),
+            Column("audit", "Last audit", lambda line: line["audited"].audit, _last_audit_cell),
+            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("under_way", "", lambda line: ", ".join(audit.number for audit in line["under_way"])),
+            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell, "num"),
+            Column("days_overdue", "", lambda line: max(0, line["days"])),
+        ),
+    )
+
+
+def _audited_link(line: Mapping[str, Any]) -> SafeString:
+    return format_html('<a href="{}">{}</a>', line["audited"].link, line["audited"].name)
+
+
+def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
+    under_way = format_html_join(
+        "", " {} {}", ((audit_link(audit), progress(audit)) for audit in line.get("under_way", ()))
+    )
+    return format_html("{}{}", _last_audit(line["audited"]), under_way)
+
+
+def _last_audit(audited: AuditedModel) -> SafeString:
+    at = reverse("audit", args=[audited.audit])
+    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.audit, day(audited.finished_at))
+
+
+def _due_cell(line: Mapping[str, Any]) -> str:
+    said = day(line["audited"].due)
+    return format_html('<span class="late">{}</span>', said) if line["days"] > 0 else said
+
+
+def overdue_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
+    """Models whose next validation was due; lines as those of :func:`models_table`."""
+    return Table(
+        name="overdue",
+        title="Overdue revalidations",
+        rows=lines,
+        every=every,
+        columns=(
+            Column("model", "Model", lambda line: line["audited"].name, _overdue_cell),
+            Column("tier", "", lambda line: line["audited"].tier),
+            Column(
+                "audit", "Last audit", lambda line: line["audited"].audit, lambda line: _last_audit(line["audited"])
+            ),
+            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("due", "", lambda line: line["audited"].due),
+            Column("days_overdue", "Overdue", lambda line: line["days"], _days_cell, "num"),
+        ),
+    )
+
+
+def _overdue_cell(line: Mapping[str, Any]) -> SafeString:
+    return format_html("{} <small>Tier {}</small>", _audited_link(line), line["audited"].tier)
+
+
+def _days_cell(line: Mapping[str, Any]) -> SafeString:
+    days = line["days"]
+    return format_html('<span class="late">{} day{}</span>', whole(days), "" if days == 1 else "s")
+
+
+def tasks_table(tasks: Sequence[Any], every: Every) -> Table:
+    """What waits for somebody."""
+    return Table(
+        name="tasks",
+        title="My tasks",
+        rows=tasks,
+        every=every,
+        columns=(
+            Column(
+                "task",
+                "Task",
+                lambda task: task.words,
+                lambda task: format_html('<a href="{}">{}</a>', task.link, task.words),
+            ),
+            Column(
+                "subject",
+                "Subject",
+                lambda task: task.subject,
+                lambda task: format_html("{} <small>{}</small>", task.subject, task.detail),
+            ),
+            Column("detail", "", lambda task: task.detail),
+            Column("late", "", lambda task: task.late),
+            Column("due", "Due", lambda task: task.due, _task_due, "num"),
+        ),
+    )
+
+
+def _task_due(task: Any) -> str:
+    said = day(task.due)
+    return format_html('<span class="late">{}</span>', said or "overdue") if task.late else said or numbers.DASH
+
+
+def findings_table(rows: Sequence[FindingRow], every: Every) -> Table:
+    """Findings of audits."""
+    return Table(
+        name="findings",
+        title="Findings",
+        rows=rows,
+        every=every,
+        columns=(
+            Column("finding", "Finding", lambda row: row.key, _finding_cell),
+            Column("title", "", lambda row: row.title),
+            Column("severity", "Severity", lambda row: row.severity, lambda row: sev(row.severity)),
+            Column(
+                "conclusion",
+                "Conclusion",
+                lambda row: row.conclusion,
+                lambda row: code(row.conclusion) if row.conclusion else numbers.DASH,
+            ),
+            Column("audit", "Audit", lambda row: row.audit.number, _found_in_cell),
+            Column("plan", "", lambda row: row.audit.plan.title),
+            Column(
+                "finished_at",
+                "Finished",
+                lambda row: row.audit.finished_at,
+                lambda row: utc(row.audit.finished_at),
+                "num",
+            ),
+            Column("rule", "", lambda row: row.rule),
+            Column("condition", "", lambda row: row.condition),
+            Column("criteria", "", lambda row: "; ".join(row.criteria)),
+            Column("effect", "", lambda row: row.effect),
+            Column("recommendation", "", lambda row: row.recommendation),
+        ),
+    )
+
+
+def _finding_cell(row: FindingRow) -> SafeString:
+    return format_html('<a href="{}#{}">{}</a> {}', row.audit.get_absolute_url(), row.key, row.key, row.title)
+
+
+def _found_in_cell(row: FindingRow) -> SafeString:
+    return format_html("{} <small>{}</small>", audit_link(row.audit), row.audit.plan.title)
+
+
+def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
+    """All audits of a model; a line has ``audit``, ``version`` and ``conclusion``."""
+    return Table(
+        name="history",
+        title=f"Audits of {name}",
+        rows=lines,
+        columns=(
+            Column("audit", "Audit", lambda line: line["audit"].number, lambda line: audit_link(line["audit"])),
+            Column(
+                "version",
+                "Version",
+                lambda line: line["version"],
+                lambda line: format_html("<code>{}</code>", line["version"]),
+            ),
+            Column("plan", "Plan and data", lambda line: line["audit"].plan.title, _plan_cell),
+            Column("data", "", lambda line: line["audit"].data.name),
+            Column("prompts", "", lambda line: line["audit"].prompts),
+            Column("state", "", lambda line: line["audit"].get_state_display()),
+            Column(
+                "conclusion",
+                "Conclusion",
+                lambda line: line["conclusion"] if line["audit"].complete else None,
+                lambda line: concluded(line["audit"], line["conclusion"]),
+            ),
+            Column(
+                "finished_at",
+                "Finished",
+                lambda line: line["audit"].finished_at,
+                lambda line: utc(line["audit"].finished_at),
+                "num",
+            ),
+        ),
+    )
+
+
+def _plan_cell(line: Mapping[str, Any]) -> SafeString:
+    audit: Audit = line["audit"]
+    return format_html(
+        "{} <small>{}, {} prompts, repeats included</small>", audit.plan.title, audit.data.name, whole(audit.prompts)
+    )
+
+
+def trend_table(trend: Trend, *, number: int) -> Table:
+    """The numbers of one chart of a trend, an audit a row."""
+    return Table(
+        name=f"trend-{number}",
+        title=trend.chart.title,
+        rows=trend.rows,
+        columns=(
+            Column("audit", "Audit", lambda row: row[0].number, lambda row: audit_link(row[0])),
+            Column(
+                "version",
+                "Version",
+                lambda row: version_words(row[0]),
+                lambda row: format_html("<code>{}</code>", row[1].version),
+            ),
+            Column(
+                "finished_at", "Finished", lambda row: row[0].finished_at, lambda row: day(row[0].finished_at), "num"
+            ),
+            Column("measurement", "", lambda row: row[2].id),
+            Column("n", "n pairs", lambda row: row[2].n, None, "num"),
+            Column("estimate", "Estimate [interval]", lambda row: row[2].estimate, _estimate_cell, "num"),
+            Column("low", "", lambda row: row[2].low),
+            Column("high", "", lambda row: row[2].high),
+            Column("unit", "", lambda row: row[2].unit),
+            Column("mde", "MDE", lambda row: row[2].counts.get("mde"), lambda row: detectable(row[2]), "num"),
+            Column("conclusion", "Conclusion", lambda row: row[2].conclusion, lambda row: code(row[2].conclusion)),
+        ),
+    )
+
+
+def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> SafeString:
+    return format_html('<a href="{}">{}</a>', cases_link(row[0], row[2].cases), interval_words(row[2]))
+
+
+def severity_table(rows: Sequence[Mapping[str, Any]], ages: Sequence[Age]) -> Table:
+    """Findings by severity and age."""
+    heads = [*((f"days_{age.first}_on", age.label) for age in ages), ("all", "All")]
+    return Table(
+        name="severity-by-age",
+        title="Findings by severity and age",
+        kind="matrix",
+        rows=rows,
+        columns=(
+            Column("severity", "Severity", lambda row: row["severity"], lambda row: sev(row["severity"])),
+            *(_counted(place, name, head) for place, (name, head) in enumerate(heads)),
+        ),
+    )
+
+
+def tier_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Models by tier and last conclusion."""
+    codes = [
+        (item.value, conclusion_short(item), format_html('<span class="mk {}"></span>', conclusion_class(item)))
+        for item in wording.CONCLUSION_ORDER
+    ]
+    heads = [*codes, ("all", "All", mark_safe(""))]
+    return Table(
+        name="tier-by-conclusion",
+        title="Models by tier and last conclusion",
+        kind="matrix",
+        rows=rows,
+        columns=(
+            Column("tier", "Tier", lambda row: row["tier"]),
+            *(_counted(place, name, head, marked) for place, (name, head, marked) in enumerate(heads)),
+        ),
+    )
+
+
+def _counted(place: int, name: str, head: str, marked: str = "") -> Column:
+    """A column that counts: each of its cells leads to what it counts."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        found = row["cells"][place]
+        if not found["count"]:
+            return "0"
+        late = mark_safe('<span class="sr">, past the date of remediation</span>') if found.get("late") else ""
+        return format_html('<a href="{}">{}{}</a>', found["link"], whole(found["count"]), late)
+
+    def kind(row: Mapping[str, Any]) -> str:
+        found = row["cells"][place]
+        return f"k{found['shade']}" + (" k-late" if found.get("late") else "")
+
+    return Column(name, head, lambda row: row["cells"][place]["count"], cell, kind, marked)
