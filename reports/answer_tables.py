@@ -75,7 +75,12 @@ def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]
         return
     # Re-asks of the control stand in the table as well, and decide nothing.
     decided = answers.filter(pl.col("moment") == "")
-    yield from _decided(name, ANSWERS, decided, tables, ("outcome", "margin", "mass"))
+    found = list(_decided(name, ANSWERS, decided, tables, ("outcome", "margin", "mass")))
+    yield from found
+    planned = bundle.run.reading.requests if bundle.run.reading else 0
+    if not found and answers.height != planned:
+        words = f"{planned:,}, as many as the run was to ask for"
+        yield Mismatch(name, ANSWERS, f"{answers.height:,} answers", words)
 
 
 def _decided(

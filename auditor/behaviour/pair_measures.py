@@ -11,6 +11,7 @@ import numpy as np
 from auditor.counterfactuals import arm
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.plan import Attribute
+from auditor.plan_reading import LOG_ODDS
 from auditor.statistics.equivalence import Equivalence, tost, tost_pairs
 from auditor.statistics.minimums import PAIRS, unmet
 from auditor.statistics.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
@@ -26,7 +27,7 @@ from auditor.statistics.results import Estimate
 from auditor.statistics.verdict import Evidence, Scale
 from auditor.testing.context import Arm, BoolArray, Context, Pairs
 from auditor.testing.factory import measurement
-from auditor.testing.families import NO_MARGINS, SOME_MARGINS
+from auditor.testing.families import BOUNDS_ALONE, NO_MARGINS, SOME_MARGINS
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 TEST = "counterfactual"
@@ -142,12 +143,14 @@ class Contrast:
 
     @property
     def why_no_margins(self) -> str:
-        """Why no other cut-off can be drawn: answers of this readout have no margin, or some of them lack theirs.
+        """Why no other cut-off can be drawn: answers of this readout have no margin, or theirs is not known.
 
-        Only the first leaves nothing to look at; behind the second a difference may be hidden.
+        Only the first leaves nothing to look at; behind the others a difference may be hidden.
         """
-        some = any(bool(np.isfinite(side.margins).any()) for side in (self.pairs.control, self.pairs.protected))
-        return SOME_MARGINS if some else NO_MARGINS
+        if any(bool(np.isfinite(side.margins).any()) for side in (self.pairs.control, self.pairs.protected)):
+            return SOME_MARGINS
+        system = self.context.system
+        return BOUNDS_ALONE if system is not None and system.how.readout == LOG_ODDS else NO_MARGINS
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ REASONS_FAMILY = f"{EXPLORATORY_FAMILY}: reasons"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
 NO_MARGINS = "not every answer has a margin"
-SOME_MARGINS = "some answers have a margin and some have none"
 """Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
+SOME_MARGINS = "some answers have a margin and some have none"
+BOUNDS_ALONE = "answers give bounds of a margin and no number"
+"""The same where cut-offs bear on the readout and could not be drawn: a difference may be hidden behind them."""
 
 NO_PROBABILITY = "not every answer has a probability"
 

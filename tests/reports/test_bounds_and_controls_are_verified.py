@@ -95,6 +95,14 @@ def test_a_run_without_the_row_of_its_control_is_refused(
     assert any(f"{control}/" in line and "found no such measurement" in line for line in found)
 
 
+def test_answers_of_the_control_that_were_left_out_are_missed(bounded: Files) -> None:
+    def without(table: pl.DataFrame) -> pl.DataFrame:
+        return table.filter(pl.col("moment") != "drift end")
+
+    [line] = refusals(changed(bounded, "answers.parquet", without))
+    assert "as many as the run was to ask for" in line
+
+
 def test_the_control_of_a_system_is_measured_again_from_its_answers(bounded: Files) -> None:
     def renamed(table: pl.DataFrame) -> pl.DataFrame:
         last = pl.col("moment") == "drift end"
