@@ -12,6 +12,7 @@ from auditor.behaviour.metrics import (
     CF_NET_EFFECT_MATCHED,
     CF_RANGE_EFFECT,
     REFUSAL_RATE_GAP,
+    REFUSED_GAP,
 )
 from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, half_away, in_words, printed, significant
@@ -20,6 +21,7 @@ from auditor.testing.state import percent
 
 NATURAL, RANGE, MATCHED, SHIFT = CF_NET_EFFECT, CF_RANGE_EFFECT, CF_NET_EFFECT_MATCHED, CF_MEAN_SHIFT_SD
 READABILITY, FELL, TURNED = REFUSAL_RATE_GAP, CF_MARGIN_FELL_SHARE, CF_EXCESS_FLIP
+REFUSED = REFUSED_GAP
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 
@@ -43,6 +45,8 @@ def direction(item: Measurement) -> str:
     slightly = "slightly " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     if item.metric == READABILITY:
         return f"{slightly}{'fewer' if less else 'more'} answers that cannot be read"
+    if item.metric == REFUSED:
+        return f"{slightly}{'fewer' if less else 'more'} refused answers"
     if item.metric == TURNED:
         return f"{'a few ' if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ''}decisions turn both ways"
     if item.unit == "rate_difference":
@@ -90,7 +94,7 @@ def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequ
 
 def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
     """The first sentence: what changed, in what, by how much, at which cut-off."""
-    if item.estimate is None or item.metric in (READABILITY, TURNED):
+    if item.estimate is None or item.metric in (READABILITY, REFUSED, TURNED):
         return said(item, mine)
     changed = f"With {_lower(changed_words(item))},"
     if item.conclusion is Conclusion.INCONCLUSIVE:
@@ -156,8 +160,9 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
         return ""
     if item.metric == SHIFT:
         return _margin(item, mine)
-    if item.metric in (READABILITY, TURNED):
-        return _readability(item) if item.metric == READABILITY else _turned(item)
+    counted = {REFUSED: _refused, READABILITY: _readability, TURNED: _turned}
+    if item.metric in counted:
+        return counted[item.metric](item)
     moved = _moved(item)
     points = _points(item.estimate)
     if item.metric == RANGE and _at_own_cut_off(item):
@@ -184,6 +189,14 @@ def _readability(item: Measurement) -> str:
     return (
         f"{percent(group / item.n)} of the {item.subject['group']} applications and {percent(reference / item.n)} of "
         f"the {item.reference} applications got no answer that can be read"
+    )
+
+
+def _refused(item: Measurement) -> str:
+    reference, group = (int(item.counts.get(key) or 0) for key in ("b", "c"))
+    return (
+        f"Of {item.n:,} applications {group:,} are refused an answer with {item.subject['group']} alone, and "
+        f"{reference:,} with {item.reference} alone"
     )
 
 
@@ -228,7 +241,7 @@ def effect_of(item: Measurement) -> str:
             f"{turn} in 1,000 such applications {'turn' if more else 'turns'}, one way or the other, than with a "
             f"field changed that should not matter{_range(item, 1000, 0 if more else 1)}.{small}"
         )
-    what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
+    what = {READABILITY: "answers that cannot be read", REFUSED: "refused answers"}.get(item.metric, "approvals")
     place = where(item)
     people = int(half_away(1000 * item.estimate, 0))
     if people == 0 and item.estimate and item.conclusion in SEEN:

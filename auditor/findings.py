@@ -20,6 +20,7 @@ from auditor.finding_words import (
     NATURAL,
     RANGE,
     READABILITY,
+    REFUSED,
     SHIFT,
     TURNED,
     advice_on,
@@ -138,9 +139,12 @@ def _silent(item: Measurement, state: State) -> bool:
 
 
 def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
-    """Answers that can be read of one version and not of the other, which comes before any outcome."""
+    """Answers that can be read, or are refused, of one version and not of the other: that comes before any outcome."""
+    # What readability has found holds refusals with it; refusals that it has not are told by themselves.
+    known = any(item.metric == READABILITY and item.conclusion in SEEN for item in mine)
     for item in mine:
-        verdict = _grade(item, plan) if item.metric == READABILITY else None
+        graded = item.metric == READABILITY or (item.metric == REFUSED and item.conclusion in SEEN and not known)
+        verdict = _grade(item, plan) if graded else None
         if verdict is None:
             continue
         cause = "Open: the answers the plan reads may not be those the model gives to these applications."

@@ -15,6 +15,7 @@ from auditor.behaviour.metrics import (
     INVALID_RATE,
     NEAR_CUT_OFF,
     PRICE_GAP_ADJUSTED_SD,
+    REFUSED_GAP,
     RISK_DIFFERENCE,
     SELECTION_RATE,
     SMD,
@@ -155,6 +156,7 @@ def exploratory_sentence(
     for metric, place, taken in (
         (CF_NET_EFFECT, "in decisions at the model's own cut-off", False),
         (TURNED, "in decisions that turn both ways", False),
+        (REFUSED_GAP, "in refused answers", False),
         (CF_NET_EFFECT_MATCHED, "at the matched cut-off", False),
         (RANGE, "at another cut-off", False),
         (SCORE, "in the score", False),

@@ -168,6 +168,7 @@ def _refusals(contrast: Contrast) -> UnadjustedMeasurement:
         practical=thresholds.practical_rate,
         mde=found.mde,
         claim=None,
+        absence_barriers=turned_both_ways(contrast, [lambda side: side.refused], what="refusals come and go"),
         counts={"b": counts.b, "c": counts.c, "flips": counts.discordant},
     )
 
