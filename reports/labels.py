@@ -85,6 +85,8 @@ FAMILY_LABELS = {
     "exploratory: same applicants": "exploratory, same applications",
     "exploratory: decisions turned": "exploratory, decisions that turn",
     "exploratory: refusals": "exploratory, refusals",
+    "exploratory: amounts": "exploratory, amounts",
+    "exploratory: reasons": "exploratory, reasons given",
     "exploratory: as filed": "exploratory, different applicants as filed",
     "exploratory": "exploratory",
 }
