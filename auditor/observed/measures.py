@@ -15,7 +15,7 @@ from auditor.observed.contrasts import ObservedContrast
 from auditor.statistics.adjusted import AdjustedDifference, adjusted_amounts, adjusted_rates
 from auditor.statistics.agreement import RaterAgreement, agreement
 from auditor.statistics.calibration import CalibrationGap, calibration_gap, quantile_edges
-from auditor.statistics.clustered import Kind, Rows, mean_error, widened_gap, widened_rate
+from auditor.statistics.clustered import ClusteredRows, Kind, mean_error, widened_gap, widened_rate
 from auditor.statistics.groups import ImpactRatios, impact_ratios
 from auditor.statistics.mean_gaps import mean_gap
 from auditor.statistics.overlap import MarginalApplicants, marginal_applicants, qualification_index
@@ -58,9 +58,9 @@ class RateGaps:
 def rate_gaps(contrast: ObservedContrast, *, level: float) -> RateGaps:
     """Difference, ratio, denial odds and shortfall of decisions, and the gap of applications decided neither way."""
     protected, reference = contrast.decisions
-    decided = Rows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
+    decided = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
     other = contrast.observed.outcome[contrast.everybody] == OTHER
-    everybody = Rows(other, contrast.everybody_protected, contrast.clusters(contrast.everybody))
+    everybody = ClusteredRows(other, contrast.everybody_protected, contrast.clusters(contrast.everybody))
     neither = risk_difference(protected=contrast.neither[0], reference=contrast.neither[1], level=level)
     found: dict[str, Estimate] = {}
     kinds: tuple[tuple[Kind, Callable[..., Estimate]], ...] = (
@@ -88,7 +88,7 @@ def _difference(contrast: ObservedContrast, said: BoolArray, among: BoolArray, *
     """The gap of what is said of decided applications, shape of ``rows``, ``among`` some of them."""
     protected, reference = contrast.tallies(said, among=among)
     plain = risk_difference(protected=protected, reference=reference, level=level)
-    rows = Rows(said[among], contrast.protected[among], contrast.clusters(contrast.rows[among]))
+    rows = ClusteredRows(said[among], contrast.protected[among], contrast.clusters(contrast.rows[among]))
     return widened_gap(plain, rows, kind="difference")
 
 
@@ -145,7 +145,7 @@ def by_segment(contrast: ObservedContrast, segments: Levels, *, level: float) ->
         return None
     found = segmented_impact(strata=strata, level=level)
     both = (counts.sum(axis=2) > 0).all(axis=1)[codes]
-    rows = Rows(
+    rows = ClusteredRows(
         contrast.favourable[both], contrast.protected[both], contrast.clusters(contrast.rows[both]), codes[both]
     )
     return replace(found, difference=widened_gap(found.difference, rows, kind="difference"))

@@ -25,8 +25,8 @@ WIDENED = "widened for clusters"
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of two groups, and which belong together.
+class ClusteredRows:
+    """ClusteredRows of two groups, and which belong together.
 
     ``said`` are their outcomes, ``protected`` says whose they are, ``strata`` numbers the strata within which the
     groups are compared (one by default). All have shape (n,).
@@ -37,7 +37,7 @@ class Rows:
     clusters: npt.ArrayLike | None
     strata: IntArray | None = None
 
-    def parts(self) -> Parts | None:
+    def parts(self) -> ErrorParts | None:
         """What the error is made of; ``None`` where every row stands by itself."""
         n = len(self.said)
         codes, many = cluster_codes(self.clusters, n=n)
@@ -57,7 +57,7 @@ class Rows:
         y = self.said.astype(np.float64)
         row_rates = np.nan_to_num(rates)[strata, self.protected.astype(np.int64)]
         fewest = min(len(np.unique(codes[self.protected])), len(np.unique(codes[~self.protected])))
-        return Parts(
+        return ErrorParts(
             codes=codes,
             clusters=many,
             fewest=fewest,
@@ -69,7 +69,7 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class ErrorParts:
     """Residuals of rows about their own rate and about the pooled one, their weights, and their clusters.
 
     ``fewest`` is how many clusters the group with fewer of them has: its degrees of freedom are those of a test.
@@ -100,7 +100,7 @@ class Parts:
         return float(stats.t.isf((1 - level) / 2, self.fewest - 1))
 
 
-def widened_gap(estimate: Estimate, rows: Rows, *, kind: Kind) -> Estimate:
+def widened_gap(estimate: Estimate, rows: ClusteredRows, *, kind: Kind) -> Estimate:
     """A gap of two groups' rates with the interval and the test that clusters leave it.
 
     Parameters
@@ -145,7 +145,7 @@ def widened_rate(estimate: Estimate, said: BoolArray, clusters: npt.ArrayLike | 
         return _none(estimate, many, counts)
     own = said.astype(np.float64) - estimate.value
     everybody = np.full(n, 1 / n)
-    parts = Parts(codes, many, many, everybody, own, own, np.full(n, estimate.value))
+    parts = ErrorParts(codes, many, many, everybody, own, own, np.full(n, estimate.value))
     made = _stretched(estimate.value, estimate.interval, parts, (0.0, 1.0))
     return replace(estimate, interval=made, counts=counts)
 
@@ -159,7 +159,7 @@ def mean_error(values: FloatArray, protected: BoolArray, clusters: npt.ArrayLike
     weights = np.where(protected, 1 / protected.sum(), -1 / (~protected).sum())
     fewest = min(len(np.unique(codes[protected])), len(np.unique(codes[~protected])))
     own = values - means
-    return Parts(codes, many, fewest, weights, own, own, means).error(own), fewest - 1
+    return ErrorParts(codes, many, fewest, weights, own, own, means).error(own), fewest - 1
 
 
 def mean_test(
@@ -187,7 +187,7 @@ def _none(estimate: Estimate, clusters: int, counts: dict[str, int | float | str
     return replace(estimate, interval=None, tost_interval=None, test=None, reason=why, counts=counts)
 
 
-def _test(alone: Significance | None, parts: Parts) -> Significance | None:
+def _test(alone: Significance | None, parts: ErrorParts) -> Significance | None:
     error = parts.error(parts.null)
     if alone is None or not error > 0:
         return None
@@ -199,7 +199,7 @@ def _test(alone: Significance | None, parts: Parts) -> Significance | None:
 
 
 def _stretched(
-    value: float | None, interval: Interval | None, parts: Parts, bounds: tuple[float, float]
+    value: float | None, interval: Interval | None, parts: ErrorParts, bounds: tuple[float, float]
 ) -> Interval | None:
     if interval is None or value is None:
         return None
@@ -208,7 +208,7 @@ def _stretched(
     return Interval(max(bounds[0], low), min(bounds[1], high), interval.level, f"{interval.method}, {WIDENED}")
 
 
-def _logged(value: float | None, interval: Interval | None, parts: Parts, kind: Kind) -> Interval | None:
+def _logged(value: float | None, interval: Interval | None, parts: ErrorParts, kind: Kind) -> Interval | None:
     if interval is None or not value:
         return None
     scale = parts.rates if kind == "ratio" else parts.rates * (1 - parts.rates)

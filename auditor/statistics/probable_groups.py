@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from auditor.statistics.bootstrap import cluster_codes, cluster_totals, resampled_sums, sample_of
-from auditor.statistics.clustered import Rows, widened_gap
+from auditor.statistics.clustered import ClusteredRows, widened_gap
 from auditor.statistics.groups import thresholded_tally
 from auditor.statistics.rates import Tally, adverse_impact_ratio, risk_difference
 from auditor.statistics.results import (
@@ -92,7 +92,7 @@ def probable_gap(
     in_0 = thresholded_tally(probabilities=r, outcomes=y, cut=cut)
     difference, ratio = _weighted(p, r, y, clusters, level=level, resamples=resamples, seed=seed)
     sure = (p >= cut) | (r >= cut)
-    known = Rows(y[sure], p[sure] >= cut, None if clusters is None else np.asarray(clusters)[sure])
+    known = ClusteredRows(y[sure], p[sure] >= cut, None if clusters is None else np.asarray(clusters)[sure])
     thresholded = risk_difference(protected=in_p, reference=in_0, level=level)
     thresholded_ratio = adverse_impact_ratio(protected=in_p, reference=in_0, level=level)
     return ProbableGap(

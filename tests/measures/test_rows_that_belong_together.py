@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.statistics.clustered import MIN_CLUSTERS, Kind, Rows, mean_error, mean_test, widened_gap, widened_rate
+from auditor.statistics.clustered import (
+    MIN_CLUSTERS,
+    ClusteredRows,
+    Kind,
+    mean_error,
+    mean_test,
+    widened_gap,
+    widened_rate,
+)
 from auditor.statistics.mean_gaps import mean_gap
 from auditor.statistics.rates import (
     Tally,
@@ -28,31 +36,31 @@ MAKERS = {
 }
 
 
-def plain(rows: Rows, kind: Kind) -> Estimate:
+def plain(rows: ClusteredRows, kind: Kind) -> Estimate:
     tallies = {"protected": Tally.of(rows.said[rows.protected]), "reference": Tally.of(rows.said[~rows.protected])}
     return MAKERS[kind](**tallies, level=0.95)
 
 
-def gap(rows: Rows, kind: Kind) -> Estimate:
+def gap(rows: ClusteredRows, kind: Kind) -> Estimate:
     return widened_gap(plain(rows, kind), rows, kind=kind)
 
 
-def drawn(seed: int, *, clusters: int = 120, per: int = 4, within: float = 0.0) -> Rows:
+def drawn(seed: int, *, clusters: int = 120, per: int = 4, within: float = 0.0) -> ClusteredRows:
     """Clusters of ``per`` rows of one group; a share ``within`` of clusters decides all its rows alike."""
     draw = np.random.default_rng(seed)
     one = np.repeat(draw.random(clusters) < 0.5, per)
     own = draw.random(clusters * per) < 0.7
     alike = np.repeat(draw.random(clusters) < 0.7, per)
     together = np.repeat(draw.random(clusters) < within, per)
-    return Rows(np.where(together, alike, own), one, np.repeat(np.arange(clusters), per))
+    return ClusteredRows(np.where(together, alike, own), one, np.repeat(np.arange(clusters), per))
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_where_no_two_rows_belong_together_nothing_changes(kind: Kind) -> None:
     rows = drawn(1)
-    alone = Rows(rows.said, rows.protected, np.arange(len(rows.said)))
+    alone = ClusteredRows(rows.said, rows.protected, np.arange(len(rows.said)))
     assert gap(alone, kind) == plain(rows, kind)
-    assert gap(Rows(rows.said, rows.protected, None), kind) == plain(rows, kind)
+    assert gap(ClusteredRows(rows.said, rows.protected, None), kind) == plain(rows, kind)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -60,7 +68,9 @@ def test_where_no_two_rows_belong_together_nothing_changes(kind: Kind) -> None:
 @given(seed=st.integers(0, 1000), times=st.integers(2, 5))
 def test_rows_that_are_copied_make_no_interval_narrower(kind: Kind, seed: int, times: int) -> None:
     base = drawn(seed, clusters=400, per=1)
-    copied = Rows(np.repeat(base.said, times), np.repeat(base.protected, times), np.repeat(np.arange(400), times))
+    copied = ClusteredRows(
+        np.repeat(base.said, times), np.repeat(base.protected, times), np.repeat(np.arange(400), times)
+    )
     once, again = plain(base, kind), gap(copied, kind)
     scale = times if kind == "shortfall" else 1
     assert again.value == pytest.approx(scale * once.value)

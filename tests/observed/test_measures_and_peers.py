@@ -36,7 +36,7 @@ from auditor.observed.measures import (
     score_gap,
     scoring_rates,
 )
-from auditor.statistics.clustered import Rows
+from auditor.statistics.clustered import ClusteredRows
 from auditor.statistics.groups import HIGHEST_RATE
 from tests.observed.made_up import columns, table
 
@@ -62,7 +62,7 @@ def test_the_error_of_a_gap_of_rates_is_that_of_a_regression_on_the_group_with_c
     fit = sm.OLS(frame["yes"].to_numpy().astype(float), sm.add_constant(frame["black"].to_numpy().astype(float))).fit(
         cov_type="cluster", cov_kwds={"groups": frame["branch"].rank("dense").to_numpy()}, use_t=True
     )
-    rows = Rows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
+    rows = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
     parts = rows.parts()
     assert parts.error(parts.own) == pytest.approx(fit.bse[-1], rel=1e-3)
     assert parts.fewest == 40
