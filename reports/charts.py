@@ -22,6 +22,7 @@ from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
 from reports.cut_off_charts import curve_chart, margins_chart, matched_thresholds
 from reports.maps import draw_maps
+from reports.price_charts import is_price_gap, price_chart
 from reports.sentences import ratio_band
 from reports.small_cells import people
 from reports.wording import (
@@ -64,6 +65,7 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
         ),
         effect_chart(bundle.measured(metric=CF_RANGE_EFFECT), design, where="range"),
         *(gap_chart(bundle.measured(metric=metric), design, metric=metric) for metric in TAKEN),
+        price_chart([item for item in bundle.printable if is_price_gap(item)], design),
         readability_chart(bundle.measured(metric=REFUSAL_RATE_GAP), design),
         curve_chart(bundle.measured(metric=CF_CURVE_EFFECT), bundle.measured(metric=CF_RANGE_EFFECT), design),
         margins_chart(bundle.margins, bundle.plan, matched_thresholds(bundle.printable)),

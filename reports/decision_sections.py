@@ -11,6 +11,8 @@ from reports.blocks import CONTRASTS, Block, Cell, Table, Text
 from reports.charts import TAKEN, by_conclusion, is_gap
 from reports.decision_counts import compared, open_words
 from reports.decision_record_sections import held_equal, of_file
+from reports.price_charts import NAME as PRICES
+from reports.price_charts import is_price_gap
 from reports.story import Story
 from reports.wording import sentence_case
 
@@ -88,6 +90,10 @@ def results(story: Story) -> list[Block]:
         if items:
             below = story.numbers(name, items, printed=tuple(items), title="Numbers", columns=CONTRASTS)
             blocks += story.figure(name, below) or [below]
+    if prices := by_conclusion([item for item in mine if is_price_gap(item)]):
+        # The chart prints every number of them; only where it cannot be drawn the table stands on paper.
+        numbers_of = story.numbers(PRICES, prices, printed=tuple(prices), title="Prices and amounts", columns=CONTRASTS)
+        blocks += story.figure(PRICES) or [numbers_of]
     return blocks + [Text(words, tone="note") for words in _not_tested(story)]
 
 

@@ -16,6 +16,8 @@ from auditor.behaviour.metrics import (
     SELECTION_RATE,
 )
 from auditor.records import Measurement, Role
+from reports.price_charts import NAME as PRICES
+from reports.price_charts import is_price_gap
 
 READING = {
     "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
@@ -29,6 +31,8 @@ READING = {
     "margin-shift": "Mean paired difference of the score, in standard deviations of the reference arm's scores.",
     "rates": "Wilson intervals. Square: reference group. The upper half compares different applicants, the lower "
     "half the same applications with one field changed.",
+    PRICES: "What approved applicants were charged or granted, group minus reference, in standard "
+    "deviations: plain, and at equal recorded factors. Of a price higher is worse for the group, of an amount lower.",
     "power": "The smallest difference each contrast could have seen at the plan's power; a bar beyond the grey band "
     "could have missed one of the practical threshold.",
     "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
@@ -49,6 +53,8 @@ def drawn_by(name: str, measurements: Sequence[Measurement]) -> list[Measurement
             for i in measurements
             if i.metric == SELECTION_RATE and i.test in ("group_rates", "arm_rates", "observed_rates")
         ]
+    if name == PRICES:
+        return [item for item in measurements if is_price_gap(item)]
     if name == "power":
         return [item for item in measurements if item.metric in EFFECTS and item.role is Role.PRIMARY]
     if name == "margins":

@@ -204,7 +204,8 @@ class Observed:
         """What decisions in these rows have in common, applicants first; ``None`` where each stands by itself."""
         if self.applicants is not None:
             return self.applicants[rows]
-        if self.cluster is None:
+        # What all decisions have in common tells none of them apart: the file is of that one lender or branch.
+        if self.cluster is None or len(self.cluster.names) < 2:
             return None
         codes = self.cluster.codes[rows].astype(np.int64)
         # Where it is not stated, a decision stands by itself.

@@ -5,7 +5,8 @@ Protected minus reference throughout. Where a file lacks what a measure needs, t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,11 +15,19 @@ from auditor.observed.contrasts import ObservedContrast
 from auditor.statistics.adjusted import AdjustedDifference, adjusted_amounts, adjusted_rates
 from auditor.statistics.agreement import RaterAgreement, agreement
 from auditor.statistics.calibration import CalibrationGap, calibration_gap, quantile_edges
+from auditor.statistics.clustered import ClusteredRows, Kind, mean_error, widened_gap, widened_rate
 from auditor.statistics.groups import ImpactRatios, impact_ratios
 from auditor.statistics.mean_gaps import mean_gap
 from auditor.statistics.overlap import MarginalApplicants, marginal_applicants, qualification_index
 from auditor.statistics.probable_groups import ProbableGap, probable_gap
-from auditor.statistics.rates import Tally, adverse_impact_ratio, denial_odds_ratio, risk_difference, shortfall
+from auditor.statistics.rates import (
+    Tally,
+    adverse_impact_ratio,
+    denial_odds_ratio,
+    risk_difference,
+    selection_rate,
+    shortfall,
+)
 from auditor.statistics.results import MIN_RESAMPLES, BoolArray, Estimate, FloatArray, IntArray, missing
 from auditor.statistics.scores import LabelledComparison, compare_labelled, residual_smd, smd
 from auditor.statistics.segmented import SegmentedImpact, segmented_impact
@@ -49,13 +58,38 @@ class RateGaps:
 def rate_gaps(contrast: ObservedContrast, *, level: float) -> RateGaps:
     """Difference, ratio, denial odds and shortfall of decisions, and the gap of applications decided neither way."""
     protected, reference = contrast.decisions
+    decided = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
+    other = contrast.observed.outcome[contrast.everybody] == OTHER
+    everybody = ClusteredRows(other, contrast.everybody_protected, contrast.clusters(contrast.everybody))
+    neither = risk_difference(protected=contrast.neither[0], reference=contrast.neither[1], level=level)
+    found: dict[str, Estimate] = {}
+    kinds: tuple[tuple[Kind, Callable[..., Estimate]], ...] = (
+        ("difference", risk_difference), ("ratio", adverse_impact_ratio), ("odds", denial_odds_ratio),
+        ("shortfall", shortfall),
+    )  # fmt: skip
+    for kind, make in kinds:
+        found[kind] = widened_gap(make(protected=protected, reference=reference, level=level), decided, kind=kind)
     return RateGaps(
-        difference=risk_difference(protected=protected, reference=reference, level=level),
-        ratio=adverse_impact_ratio(protected=protected, reference=reference, level=level),
-        odds_ratio=denial_odds_ratio(protected=protected, reference=reference, level=level),
-        shortfall=shortfall(protected=protected, reference=reference, level=level),
-        neither=risk_difference(protected=contrast.neither[0], reference=contrast.neither[1], level=level),
+        difference=found["difference"],
+        ratio=found["ratio"],
+        odds_ratio=found["odds"],
+        shortfall=found["shortfall"],
+        neither=widened_gap(neither, everybody, kind="difference"),
     )
+
+
+def rate_of(observed: Observed, said: BoolArray, members: BoolArray, *, level: float) -> Estimate:
+    """The share of ``said`` among ``members``, both of shape (n,); rows that belong together count so."""
+    rows = np.flatnonzero(members).astype(np.int64)
+    return widened_rate(selection_rate(Tally.of(said[rows]), level=level), said[rows], observed.clusters(rows))
+
+
+def _difference(contrast: ObservedContrast, said: BoolArray, among: BoolArray, *, level: float) -> Estimate:
+    """The gap of what is said of decided applications, shape of ``rows``, ``among`` some of them."""
+    protected, reference = contrast.tallies(said, among=among)
+    plain = risk_difference(protected=protected, reference=reference, level=level)
+    rows = ClusteredRows(said[among], contrast.protected[among], contrast.clusters(contrast.rows[among]))
+    return widened_gap(plain, rows, kind="difference")
 
 
 def score_gap(contrast: ObservedContrast, score: Numbers, how: Sampling) -> Estimate:
@@ -107,7 +141,14 @@ def by_segment(contrast: ObservedContrast, segments: Levels, *, level: float) ->
         for name, both in zip(names, counts, strict=True)
         if both.sum()
     }
-    return segmented_impact(strata=strata, level=level) if strata else None
+    if not strata:
+        return None
+    found = segmented_impact(strata=strata, level=level)
+    both = (counts.sum(axis=2) > 0).all(axis=1)[codes]
+    rows = ClusteredRows(
+        contrast.favourable[both], contrast.protected[both], contrast.clusters(contrast.rows[both]), codes[both]
+    )
+    return replace(found, difference=widened_gap(found.difference, rows, kind="difference"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +177,7 @@ def later_gaps(contrast: ObservedContrast, how: Sampling) -> LaterGaps:
     known = later != OTHER
     good = later == FAVOURABLE
     favoured = known & contrast.favourable
-    kept = risk_difference(
-        protected=Tally.of(good[favoured & contrast.protected]),
-        reference=Tally.of(good[favoured & ~contrast.protected]),
-        level=how.level,
-    )
+    kept = _difference(contrast, good, favoured, level=how.level)
     reason, labelled = _only_favourable(contrast, known), None
     if not reason:
         labelled = compare_labelled(
@@ -229,7 +266,12 @@ def amount_gaps(contrast: ObservedContrast, part: Numbers, how: Sampling) -> Amo
     """Gaps of a price or an amount among favourable decisions that state it."""
     rows, protected, values = contrast.numbers(part, among=contrast.favourable)
     return AmountGaps(
-        plain=mean_gap(protected=values[protected], reference=values[~protected], level=how.level),
+        plain=mean_gap(
+            protected=values[protected],
+            reference=values[~protected],
+            level=how.level,
+            error=mean_error(values, protected, contrast.clusters(rows)),
+        ),
         in_sds=smd(
             scores=values,
             protected=protected,
@@ -259,6 +301,7 @@ def likely_gap(observed: Observed, likely: Probabilities, *, group: str, referen
         reference=columns[reference],
         outcomes=observed.favourable[known],
         cut=likely.cut,
+        clusters=observed.clusters(np.flatnonzero(known).astype(np.int64)),
         level=how.level,
         resamples=how.resamples,
         seed=how.seed,
@@ -301,12 +344,14 @@ def agreement_gaps(contrast: ObservedContrast, *, level: float) -> AgreementGaps
         here = known & members
         parts.append(agreement(system=contrast.favourable[here], person=person[here] == FAVOURABLE, level=level))
     protected, reference = parts
+    good = person == FAVOURABLE
+    same = good == contrast.favourable
     return AgreementGaps(
         protected,
         reference,
-        agreed=risk_difference(protected=protected.agreed, reference=reference.agreed, level=level),
-        raised=risk_difference(protected=protected.raised, reference=reference.raised, level=level),
-        lowered=risk_difference(protected=protected.lowered, reference=reference.lowered, level=level),
+        agreed=_difference(contrast, same, known, level=level),
+        raised=_difference(contrast, good, known & ~contrast.favourable, level=level),
+        lowered=_difference(contrast, ~good, known & contrast.favourable, level=level),
     )
 
 
@@ -322,14 +367,12 @@ def reason_gaps(contrast: ObservedContrast, *, level: float) -> dict[str, Estima
         for part in observed.reasons:
             if name in part.names:
                 given |= part.codes[rows] == part.names.index(name)
-        protected = contrast.protected[adverse]
-        found[name] = risk_difference(
-            protected=Tally.of(given[protected]), reference=Tally.of(given[~protected]), level=level
-        )
+        said = np.zeros(len(adverse), dtype=np.bool_)
+        said[adverse] = given
+        found[name] = _difference(contrast, said, adverse, level=level)
     return found
 
 
 def applicants(contrast: ObservedContrast, rows: IntArray) -> IntArray | None:
-    """Whose rows these are, where some applicants have several; ``None`` where each is its own."""
-    known = contrast.observed.applicants
-    return None if known is None else known[rows]
+    """Which of these rows belong together, applicants first; ``None`` where each is its own."""
+    return contrast.clusters(rows)

@@ -122,9 +122,7 @@ def cluster_totals(columns: FloatArray, *, codes: IntArray, clusters: int) -> Fl
     """Sum the rows of ``columns``, shape (n, m), within clusters: shape (clusters, m)."""
     if clusters == len(columns) and np.array_equal(codes, np.arange(clusters)):
         return columns  # every row is its own: a copy of a million of them says nothing more
-    totals = np.zeros((clusters, columns.shape[1]))
-    np.add.at(totals, codes, columns)
-    return totals
+    return np.column_stack([np.bincount(codes, weights=column, minlength=clusters) for column in columns.T])
 
 
 def resample_weights(*, clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:

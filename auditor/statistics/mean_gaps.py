@@ -8,16 +8,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from auditor.statistics.adjusted import MIN_CLUSTERS
+from auditor.statistics.clustered import too_few
 from auditor.statistics.results import Estimate, Interval, Significance, check_level, floats, missing, tost_level
 
 
-def mean_gap(*, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float) -> Estimate:
+def mean_gap(
+    *, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float, error: tuple[float, int] | None = None
+) -> Estimate:
     """Mean of the protected group less that of the reference, with Welch's interval and test (unequal variances).
 
     Parameters
     ----------
     protected, reference
         Shape (n_p,) and (n_0,): the amounts of either group, one a decision.
+    error
+        Of the difference, with its degrees of freedom, where decisions belong together
+        (`auditor.statistics.clustered.mean_error`); else Welch's.
 
     Notes
     -----
@@ -35,18 +42,21 @@ def mean_gap(*, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float
     counts |= {"mean_p": float(y_p.mean()), "mean_0": float(y_0.mean())}
     counts |= {"median_p": float(np.median(y_p)), "median_0": float(np.median(y_0))}
     parts = [float(each.var(ddof=1)) / len(each) if len(each) > 1 else math.nan for each in (y_p, y_0)]
-    error = math.sqrt(sum(parts)) if not any(map(math.isnan, parts)) else math.nan
+    spread = math.sqrt(sum(parts)) if not any(map(math.isnan, parts)) else math.nan
+    if error is not None and error[1] + 1 < MIN_CLUSTERS:
+        return Estimate(value=value, n=n_p + n_0, method=method, reason=too_few(error[1] + 1), counts=counts)
+    by, spread = ("Welch", spread) if error is None else ("cluster-robust", error[0])
     scale = max(float(np.abs(y_p).max()), float(np.abs(y_0).max()), 1e-300)
-    if not error > 1e-12 * scale:
+    if not spread > 1e-12 * scale:
         reason = "no interval: a group of one, or amounts all alike"
         return Estimate(value=value, n=n_p + n_0, method=method, reason=reason, counts=counts)
-    freedom = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, (n_p, n_0), strict=True))
+    freedom = float(error[1]) if error is not None else _welch_freedom(parts, (n_p, n_0))
 
     def interval(wanted: float) -> Interval:
-        reach = float(stats.t.isf((1 - wanted) / 2, freedom)) * error
-        return Interval(value - reach, value + reach, wanted, "Welch")
+        reach = float(stats.t.isf((1 - wanted) / 2, freedom)) * spread
+        return Interval(value - reach, value + reach, wanted, by)
 
-    t = value / error
+    t = value / spread
     p = float(2 * stats.t.sf(abs(t), freedom))
     return Estimate(
         value=value,
@@ -54,6 +64,10 @@ def mean_gap(*, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float
         method=method,
         interval=interval(level),
         tost_interval=interval(tost_level(level)),
-        test=Significance(p_value=p, method="Welch t", statistic=t, sd_units=t),
-        counts={**counts, "standard_error": error},
+        test=Significance(p_value=p, method=f"{by} t", statistic=t, sd_units=t),
+        counts={**counts, "standard_error": spread},
     )
+
+
+def _welch_freedom(parts: list[float], sizes: tuple[int, int]) -> float:
+    return float(sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True)))

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.statistics.bootstrap import resampled_sums, sample_of
+from auditor.statistics.bootstrap import cluster_codes, cluster_totals, resampled_sums, sample_of
+from auditor.statistics.clustered import ClusteredRows, widened_gap
 from auditor.statistics.groups import thresholded_tally
 from auditor.statistics.rates import Tally, adverse_impact_ratio, risk_difference
 from auditor.statistics.results import (
@@ -55,6 +56,7 @@ def probable_gap(
     outcomes: npt.ArrayLike,
     cut: float,
     level: float,
+    clusters: npt.ArrayLike | None = None,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> ProbableGap:
@@ -69,11 +71,15 @@ def probable_gap(
     cut
         Least probability at which thresholding counts somebody as a member, above one half, so that nobody is in both.
 
+    clusters
+        Shape (n,), which rows belong together; by default each is its own.
+
     Notes
     -----
-    Weighted: intervals from resampling people, and p from the difference over its resampled error (normal); people
-    belong to both groups in part, so no test of two independent groups applies. Thresholded: Newcombe's and Katz's
-    intervals and the table's own test, which take membership for known.
+    Weighted: intervals from resampling people (clusters, where rows belong together), and p from the difference over
+    its resampled error (normal); people belong to both groups in part, so no test of two independent groups applies.
+    Thresholded: Newcombe's and Katz's intervals and the table's own test, which take membership for known, widened
+    where rows belong together.
     """
     p, r = floats(protected, name="protected"), floats(reference, name="reference")
     y = booleans(outcomes, name="outcomes")
@@ -84,12 +90,16 @@ def probable_gap(
         raise ValueError(f"cut must lie in (0.5, 1], got {cut}")
     in_p = thresholded_tally(probabilities=p, outcomes=y, cut=cut)
     in_0 = thresholded_tally(probabilities=r, outcomes=y, cut=cut)
-    difference, ratio = _weighted(p, r, y, level=level, resamples=resamples, seed=seed)
+    difference, ratio = _weighted(p, r, y, clusters, level=level, resamples=resamples, seed=seed)
+    sure = (p >= cut) | (r >= cut)
+    known = ClusteredRows(y[sure], p[sure] >= cut, None if clusters is None else np.asarray(clusters)[sure])
+    thresholded = risk_difference(protected=in_p, reference=in_0, level=level)
+    thresholded_ratio = adverse_impact_ratio(protected=in_p, reference=in_0, level=level)
     return ProbableGap(
         weighted_difference=difference,
         weighted_ratio=ratio,
-        thresholded_difference=risk_difference(protected=in_p, reference=in_0, level=level),
-        thresholded_ratio=adverse_impact_ratio(protected=in_p, reference=in_0, level=level),
+        thresholded_difference=widened_gap(thresholded, known, kind="difference"),
+        thresholded_ratio=widened_gap(thresholded_ratio, known, kind="ratio"),
         protected=in_p,
         reference=in_0,
         left_out=n - in_p.n - in_0.n,
@@ -97,7 +107,14 @@ def probable_gap(
 
 
 def _weighted(
-    p: FloatArray, r: FloatArray, y: npt.NDArray[np.bool_], *, level: float, resamples: int, seed: int
+    p: FloatArray,
+    r: FloatArray,
+    y: npt.NDArray[np.bool_],
+    clusters: npt.ArrayLike | None,
+    *,
+    level: float,
+    resamples: int,
+    seed: int,
 ) -> tuple[Estimate, Estimate]:
     methods = ("probability-weighted difference", "probability-weighted ratio")
     n, masses = len(y), (float(p.sum()), float(r.sum()))
@@ -116,8 +133,10 @@ def _weighted(
         if not rates[1]:
             return plain, missing(method=methods[1], reason="the reference rate is 0", n=n, **counts)
         return plain, Estimate(value=rates[0] / rates[1], n=n, method=methods[1], reason=reason, counts=counts)
-    sums = resampled_sums(totals=np.column_stack([p * y, p, r * y, r]), resamples=resamples, seed=seed)
-    sample = sample_of(sums, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], clusters=n)
+    codes, many = cluster_codes(clusters, n=n)
+    totals = cluster_totals(np.column_stack([p * y, p, r * y, r]), codes=codes, clusters=many)
+    sums = resampled_sums(totals=totals, resamples=resamples, seed=seed)
+    sample = sample_of(sums, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], clusters=many)
     error = float(np.nanstd(sample.values, ddof=1))
     test = None
     if error > 0:
@@ -136,7 +155,7 @@ def _weighted(
     )
     if rates[1] <= 0:
         return difference, missing(method=methods[1], reason="the reference rate is 0", n=n, **counts)
-    shares = sample_of(sums, lambda s: (s[:, 0] / s[:, 1]) / (s[:, 2] / s[:, 3]), clusters=n)
+    shares = sample_of(sums, lambda s: (s[:, 0] / s[:, 1]) / (s[:, 2] / s[:, 3]), clusters=many)
     bounds = shares.interval(level)
     ratio = Estimate(
         value=rates[0] / rates[1],

@@ -25,10 +25,12 @@ from auditor.statistics.bootstrap import (
     resampled_sums,
     sample_of,
 )
+from auditor.statistics.clustered import mean_test
 from auditor.statistics.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import (
     MIN_RESAMPLES,
+    BoolArray,
     Estimate,
     FloatArray,
     Interval,
@@ -106,7 +108,7 @@ def smd(
         method=method,
         sample=sample,
         level=level,
-        test=_welch(y[in_p], y[in_0]),
+        test=_mean_test(y, in_p, in_0, clusters),
         counts=counts,
     )
 
@@ -162,6 +164,12 @@ def _smd_statistic(denominator: Denominator, *, floor: float) -> Callable[[Float
         return value
 
     return statistic
+
+
+def _mean_test(y: FloatArray, in_p: BoolArray, in_0: BoolArray, clusters: npt.ArrayLike | None) -> Significance | None:
+    both = in_p | in_0
+    labels = None if clusters is None else np.asarray(clusters)[both]
+    return mean_test(y[both], in_p[both], labels, alone=_welch(y[in_p], y[in_0]))
 
 
 def _welch(protected: FloatArray, reference: FloatArray) -> Significance | None:

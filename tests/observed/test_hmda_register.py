@@ -109,7 +109,7 @@ def test_the_planted_line_and_the_planted_price_lie_within_their_intervals(regis
     found = at_equal_factors(black, level=0.95)
     assert found.odds_ratio.interval.low < np.exp(0.6) < found.odds_ratio.interval.high
     assert found.odds_ratio.test.p_value < 0.01
-    assert found.odds_ratio.counts["clusters"] == 25
+    assert "clusters" not in found.odds_ratio.counts  # lenders of the file are those audited, not drawn from many
     hispanic = contrast_of(
         register, register.attribute("ethnicity"), group="Hispanic or Latino", reference="Not Hispanic or Latino"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -34,6 +36,7 @@ from auditor.observed.measures import (
     score_gap,
     scoring_rates,
 )
+from auditor.statistics.clustered import ClusteredRows
 from auditor.statistics.groups import HIGHEST_RATE
 from tests.observed.made_up import columns, table
 
@@ -48,6 +51,21 @@ def observed():
 @pytest.fixture(scope="module")
 def contrast(observed):
     return contrast_of(observed, observed.attribute("race"), group="Black", reference="White")
+
+
+def alone(contrast):
+    """The same contrast where no decision has anything in common with another."""
+    return replace(contrast, observed=replace(contrast.observed, cluster=None))
+
+
+def test_the_error_of_a_gap_of_rates_is_that_of_a_regression_on_the_group_with_clustered_errors(contrast, frame):
+    fit = sm.OLS(frame["yes"].to_numpy().astype(float), sm.add_constant(frame["black"].to_numpy().astype(float))).fit(
+        cov_type="cluster", cov_kwds={"groups": frame["branch"].rank("dense").to_numpy()}, use_t=True
+    )
+    rows = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
+    parts = rows.parts()
+    assert parts.error(parts.own) == pytest.approx(fit.bse[-1], rel=1e-3)
+    assert parts.fewest == 40
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +85,7 @@ def test_rates_are_fairlearns(contrast, frame):
     protected, reference = contrast.decisions
     assert protected.rate == pytest.approx(peer.by_group["Black"])
     assert reference.rate == pytest.approx(peer.by_group["White"])
-    gaps = rate_gaps(contrast, level=0.95)
+    gaps = rate_gaps(alone(contrast), level=0.95)
     assert abs(gaps.difference.value) == pytest.approx(peer.difference())
     ratio = demographic_parity_ratio(
         frame["yes"].to_numpy(), frame["yes"].to_numpy(), sensitive_features=frame["race"].to_numpy()
@@ -190,11 +208,16 @@ def test_a_score_that_is_no_probability_is_put_on_a_line_first(frame):
 
 def test_prices_are_welchs_and_at_equal_factors_least_squares(contrast, observed, frame):
     favoured = frame.filter("yes")
+    plain = amount_gaps(alone(contrast), observed.prices[0], HOW).plain
     found = amount_gaps(contrast, observed.prices[0], HOW)
     parts = [favoured.filter(pl.col("black") == each)["rate"].to_numpy() for each in (True, False)]
     peer = stats.ttest_ind(*parts, equal_var=False)
-    assert found.plain.value == pytest.approx(parts[0].mean() - parts[1].mean())
-    assert found.plain.test.p_value == pytest.approx(peer.pvalue)
+    assert plain.value == found.plain.value == pytest.approx(parts[0].mean() - parts[1].mean())
+    assert plain.test.p_value == pytest.approx(peer.pvalue)
+    apart = sm.OLS(favoured["rate"].to_numpy(), sm.add_constant(favoured["black"].to_numpy().astype(float))).fit(
+        cov_type="cluster", cov_kwds={"groups": favoured["branch"].rank("dense").to_numpy()}, use_t=True
+    )
+    assert found.plain.counts["standard_error"] == pytest.approx(apart.bse[-1], rel=1e-3)
     fit = sm.OLS(favoured["rate"].to_numpy(), design(favoured)).fit(
         cov_type="cluster", cov_kwds={"groups": favoured["branch"].rank("dense").to_numpy()}, use_t=True
     )

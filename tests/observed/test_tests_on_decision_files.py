@@ -201,14 +201,28 @@ def test_rows_of_one_applicant_are_no_people_where_a_test_would_count_them_so(ob
     apart = replace(observed, applicants=np.arange(observed.n) // 2)
     context = run(apart)
     rates = concluded(TESTS["observed_rates"], context)
-    for item in by_metric(rates, "risk_difference"):
-        assert item.conclusion is Conclusion.INCONCLUSIVE
-        assert item.p_value is item.low is None
-        assert "some applicants have several rows" in item.conclusion_reason
+    for metric in ("risk_difference", "impact_ratio", "denial_odds_ratio", "shortfall"):
+        for item in by_metric(rates, metric):
+            assert item.counts["clusters"] < item.n
+            assert "widened for clusters" in item.method or item.low is not None
+    segments = concluded(TESTS["observed_segments"], context)
+    for item in by_metric(segments, "segmented_ratio"):
+        assert item.estimate is not None
+        assert item.low is None
     adjusted = concluded(TESTS["observed_equal_factors"], context)
     for item in by_metric(adjusted, "adjusted_difference", group="Black"):
         assert item.conclusion is Conclusion.DIFFERENCE_FOUND
         assert item.counts["clusters"] < item.n
+
+
+def test_a_cluster_that_every_decision_shares_is_none(observed):
+    one = replace(observed.cluster, names=("B00",), codes=np.zeros(observed.n, dtype=np.int32))
+    rates = concluded(TESTS["observed_rates"], run(replace(observed, cluster=one)))
+    assert rates == concluded(TESTS["observed_rates"], run(replace(observed, cluster=None)))
+    clustered = concluded(TESTS["observed_rates"], run(observed))
+    (ratio,) = by_metric(clustered, "impact_ratio", group="Black")
+    assert ratio.counts["clusters"] == 40
+    assert "widened for clusters" in ratio.method
 
 
 def test_a_field_the_file_lacks_says_so():
@@ -243,7 +257,7 @@ def test_the_smallest_detectable_effect_is_found_as_often_as_it_says():
     hits = 0
     for seed in range(60):
         draw = np.random.default_rng(seed)
-        made = columns(1500, seed=seed, bias=0.0)
+        made = columns(1500, seed=seed, bias=0.0, cluster=None)
         context = run(made, attributes=[{"field": "sex", "groups": ["male", "female"], "reference": "male"}])
         if effect is None:
             (plain,) = by_metric(concluded(TESTS["observed_rates"], context), "risk_difference")

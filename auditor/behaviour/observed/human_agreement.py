@@ -62,6 +62,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 judged=sheet.rate,
                 short=_few(tallies),
                 hidden=pairing.hidden or small,
+                of_people=False,
                 **common,
             )
 

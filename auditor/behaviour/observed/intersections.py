@@ -11,9 +11,11 @@ import numpy as np
 from auditor.behaviour.metrics import IMPACT_RATIO, RISK_DIFFERENCE, SELECTION_RATE
 from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
 from auditor.observed.columns import Levels, crossed, tallies_by
+from auditor.observed.contrasts import contrast_of
+from auditor.observed.measures import rate_gaps, rate_of
 from auditor.plan import Attribute
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
-from auditor.statistics.rates import TWO_RATE_RULE, Tally, adverse_impact_ratio, risk_difference, selection_rate
+from auditor.statistics.rates import TWO_RATE_RULE, Tally
 from auditor.statistics.small_cells import suppress
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
@@ -73,27 +75,31 @@ def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) 
     field = f"{first.field} × {second.field}"
     for name in names:
         tally = decided.get(name, Tally(0, 0))
+        mine = both.mask(name) & observed.decided
         subject = {"field": field, "group": name}
         yield sheet.row(
-            selection_rate(tally, level=sheet.level),
+            rate_of(observed, observed.favourable, mine, level=sheet.level),
             metric=SELECTION_RATE,
             subject=subject,
             hidden=hidden.reason(name),
             short=unmet({GROUP: tally.n}),
+            of_people=False,
             of_pack=False,
         )
         if name == reference:
             continue
         short = unmet({GROUP: tally.n, REFERENCE_GROUP: base.n})
-        for metric, make in ((RISK_DIFFERENCE, risk_difference), (IMPACT_RATIO, adverse_impact_ratio)):
+        gaps = rate_gaps(contrast_of(observed, both, group=name, reference=reference), level=sheet.level)
+        for metric, gap in ((RISK_DIFFERENCE, gaps.difference), (IMPACT_RATIO, gaps.ratio)):
             yield sheet.row(
-                make(protected=tally, reference=base, level=sheet.level),
+                gap,
                 metric=metric,
                 subject=subject,
                 reference=reference,
                 hidden=hidden.comparisons.get(name),
                 short=short,
                 judged=sheet.rate if metric == RISK_DIFFERENCE else None,
+                of_people=False,
                 of_pack=False,
                 size=size,
             )

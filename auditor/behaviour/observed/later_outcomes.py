@@ -71,7 +71,7 @@ def _gaps(sheet: ObservedSheet, pairing: Pairing, found: LaterGaps) -> Iterable[
     short = unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]})
     small = sheet.small(*sizes, of="approved applications with a later outcome")
     own = {**common, "hidden": pairing.hidden or small}
-    yield sheet.row(found.kept, metric=LATER_GAP, judged=sheet.rate, short=short, **own)
+    yield sheet.row(found.kept, metric=LATER_GAP, judged=sheet.rate, short=short, of_people=False, **own)
     yield from _labelled(sheet, found.labelled, found.reason, common)
     if found.residual is None:
         return

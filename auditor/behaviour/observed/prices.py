@@ -93,7 +93,7 @@ def _gaps(
         "short": unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]}),
     }
     unit = part.unit or "as stated"
-    yield sheet.row(found.plain, metric=kind.plain, unit=unit, **common)
+    yield sheet.row(found.plain, metric=kind.plain, unit=unit, of_people=False, **common)
     yield sheet.row(
         found.in_sds, metric=kind.in_sds, judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
     )

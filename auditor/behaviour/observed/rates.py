@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from auditor.behaviour.metrics import (
     DENIAL_ODDS_RATIO,
     IMPACT_RATIO,
@@ -17,12 +19,12 @@ from auditor.behaviour.metrics import (
 )
 from auditor.behaviour.observed.drafts import ObservedSheet, Yardstick, sheet_of, untested
 from auditor.observed.columns import OTHER, tallies_by
-from auditor.observed.measures import rate_gaps
+from auditor.observed.measures import rate_gaps, rate_of
 from auditor.plan import Attribute
 from auditor.policies.packs import metric_rule
 from auditor.statistics.groups import HIGHEST_RATE, impact_ratios
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
-from auditor.statistics.rates import TWO_RATE_RULE, Tally, selection_rate
+from auditor.statistics.rates import TWO_RATE_RULE, Tally
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -33,7 +35,8 @@ CARD = Card(
     method=(
         "Rates of favourable decisions among decided applications with Wilson intervals; difference (Newcombe), impact "
         "ratio and denial odds ratio (log intervals), shortfall in people; the share decided neither way, of all who "
-        f"applied. One test a table: {TWO_RATE_RULE}. A pack's reference rule and thresholds govern."
+        f"applied. One test a table: {TWO_RATE_RULE}. Where decisions belong together (applicants, the mapping's "
+        "cluster), intervals and test are widened for it. A pack's reference rule and thresholds govern."
     ),
     worrying="A gap that stays at equal legitimate factors.",
     limitations=(
@@ -69,6 +72,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             "subject": pairing.subject,
             "reference": pairing.attribute.reference,
             "hidden": pairing.hidden,
+            "of_people": False,
         }
         yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
         # A ratio is concluded only where a pack gives a threshold for it.
@@ -82,16 +86,20 @@ def _rates(sheet: ObservedSheet, attribute: Attribute) -> Iterable[UnadjustedMea
     levels, observed = sheet.levels(attribute.field), sheet.observed
     hidden, _ = sheet.hidden(attribute)
     decided = tallies_by(levels, observed.favourable, among=observed.decided)
-    everybody = tallies_by(levels, observed.outcome == OTHER)
-    for metric, tallies in ((SELECTION_RATE, decided), (NEITHER_RATE, everybody)):
+    everybody = np.ones(observed.n, dtype=np.bool_)
+    for metric, said, among in (
+        (SELECTION_RATE, observed.favourable, observed.decided),
+        (NEITHER_RATE, observed.outcome == OTHER, everybody),
+    ):
         for group in attribute.groups:
-            tally = tallies.get(group, Tally(0, 0))
+            rate = rate_of(observed, said, levels.mask(group) & among, level=sheet.level)
             yield sheet.row(
-                selection_rate(tally, level=sheet.level),
+                rate,
                 metric=metric,
                 subject={"field": attribute.field, "group": group},
                 hidden=hidden[group],
-                short=unmet({GROUP: tally.n}),
+                short=unmet({GROUP: rate.n}),
+                of_people=False,
             )
     rule = metric_rule(sheet.context.packs, IMPACT_RATIO, field=attribute.field)
     if not rule.most_selected or any(hidden.values()) or not levels.names:

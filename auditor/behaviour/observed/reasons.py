@@ -48,5 +48,6 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 hidden=pairing.hidden or small,
                 short=unmet(sizes),
                 judged=sheet.rate,
+                of_people=False,
                 size=sheet.size * len(found),
             )
