@@ -13,9 +13,11 @@ from pathlib import Path
 
 from auditor.answering.evidence import Asking, asking_of
 from auditor.answering.preparing import prepare_system
+from auditor.answering.reading import takes_fields
 from auditor.answering.rows import SystemAnswer
 from auditor.applications import Applications
 from auditor.behaviour import generated_text, same_system
+from auditor.behaviour.amount_gaps import unit_of
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.chunk_rows import TextRow
 from auditor.conclusions import adjust_and_conclude
@@ -29,12 +31,15 @@ from auditor.gathered import gather
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Ledger
 from auditor.making import Prepared, another_making, run_sha256
+from auditor.observed.as_filed import as_filed
+from auditor.observed.columns import Observed
 from auditor.own_code import code_sha256
 from auditor.packing import Packing
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import prepare_weights
 from auditor.records import Case, Decision, Finding, Measurement
+from auditor.replicates import application_of
 from auditor.run_record import RunRecord
 from auditor.scoring import load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
@@ -73,9 +78,10 @@ def prepare(
     *, plan: Plan, model: StoredModel, data: Applications, where: str = "plan", device: str = "cpu"
 ) -> Prepared:
     """Bind a design to a model, or to a system that answers, and to data; see where each is prepared."""
-    if not plan.asks:
-        what = "is missing, and a model or a system is asked"
-        raise PlanError(f"{where}: prompt", what, "[prompt], or a decision file: run.model = decisions:FILE")
+    if not plan.asks and not (model.answers and takes_fields(model.identity.system)):
+        what = "is missing, and a language model is asked"
+        expected = "[prompt], or what takes none: run.model = decisions:FILE or service:NAME"
+        raise PlanError(f"{where}: prompt", what, expected)
     bind = prepare_system if model.answers else prepare_weights
     return bind(plan=plan, model=model, data=data, where=where, device=device)
 
@@ -122,6 +128,8 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         texts=found.texts,
         system=system,
     )
+    if any(test.CARD.needs_decision_file for test in tests):
+        context = replace(context, decision_file=_as_filed(context, run))
     drafts = [draft for test in tests for draft in _drafts(test, context)]
     scoring = Scoring(packing=found.packing, seconds=found.seconds)
     concluded = _concluded(drafts, context, run=run, packs=packs, scoring=scoring)
@@ -165,6 +173,22 @@ def _tests(run: RunRecord) -> list[Test]:
         if holds is not None and control not in tests:
             tests = [*tests, control]
     return tests
+
+
+def _as_filed(context: Context, run: RunRecord) -> Observed:
+    """The answers to the applications as filed as decisions taken on them, for the tests that read such."""
+    names = [application_of(case.cluster) if context.replicates > 1 else case.cluster for case in context.actual]
+    whose = [context.applicant(case.cluster) for case in context.actual]
+    return as_filed(
+        context.actual,
+        context.decisions,
+        values=[context.values[name] for name in names],
+        mapping=run.data.mapping,
+        amounts=context.amounts,
+        unit=unit_of(context),
+        reasons=context.reasons,
+        applicants=whose if len(set(whose)) < len(whose) else None,
+    )
 
 
 def _system(run: RunRecord, answers: Sequence[SystemAnswer]) -> AskedSystem | None:

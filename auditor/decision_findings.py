@@ -8,9 +8,10 @@ from auditor.behaviour.metrics import ADJUSTED_DIFFERENCE, IMPACT_RATIO, RISK_DI
 from auditor.catalogue import card_of
 from auditor.decision_words import (
     APART,
-    CAUSE,
     Applicants,
     advice_on,
+    cause_of,
+    compared_words,
     criteria_on,
     effect_of,
     gap_words,
@@ -84,12 +85,12 @@ def of_decisions(
         rule=f"{verdict.rule}, by {name_of(worst)}: {verdict.sentence}",
         condition=(
             f"{''.join(f'{words} ' for _, words in apart)}"
-            f"Decisions already taken on different applicants are compared: {told}{more}."
+            f"{compared_words(worst)}: {told}{more}."
             + left_at_equal_factors(mine, worst, told=involved)
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
         criteria=criteria_on(packs, [item.metric for item in involved], whom),
-        cause=CAUSE,
+        cause=cause_of(worst),
         effect=effect_of(worst),
         recommendation=advice_on(worst, whom),
         measurements=tuple(item.id for item in involved),

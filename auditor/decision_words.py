@@ -31,7 +31,7 @@ from auditor.finding_rules import criteria_of
 from auditor.finding_words import say, signed
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
-from auditor.records import Conclusion, Measurement, Role
+from auditor.records import AS_FILED_CASES, Conclusion, Measurement, Role
 from auditor.rounding import printed, significant
 
 TAKEN = "Decisions taken"
@@ -67,6 +67,10 @@ HOW_FAVOURED = {
 CAUSE = (
     "Open: a file does not show that the attribute makes the difference. Other circumstances are held equal only as "
     "far as the file records them."
+)
+CAUSE_AS_FILED = (
+    "Open: answers to different applicants do not show that the attribute makes the difference; the same application "
+    "with one field changed does."
 )
 ON_THE_WAY = (
     " Exploratory: found on the way, not by a question fixed beforehand; decisions that were not used here can confirm "
@@ -125,8 +129,30 @@ def is_of_approved(item: Measurement) -> bool:
 def title_of(item: Measurement, whom: Applicants, mine: Sequence[Measurement]) -> str:
     """What the gravest gap says of these applicants, in one line."""
     if item.conclusion is Conclusion.INCONCLUSIVE or item.estimate is None:
-        return f"{TAKEN}: this file cannot say whether {whom.words} fared as {item.reference}"
-    return f"{TAKEN}: {_seen(item, whom, mine)}"
+        what = "this run" if of_answers(item) else "this file"
+        return f"{_place(item)}: {what} cannot say whether {whom.words} fared as {item.reference}"
+    return f"{_place(item)}: {_seen(item, whom, mine)}"
+
+
+def of_answers(item: Measurement) -> bool:
+    """Whether answers to the applications as filed are measured, and not a file of decisions."""
+    return item.cases == AS_FILED_CASES
+
+
+def _place(item: Measurement) -> str:
+    return "As filed" if of_answers(item) else TAKEN
+
+
+def compared_words(item: Measurement) -> str:
+    """What is compared, to begin a sentence with."""
+    if of_answers(item):
+        return "The answers to the applications as filed are compared between different applicants"
+    return "Decisions already taken on different applicants are compared"
+
+
+def cause_of(item: Measurement) -> str:
+    """Why the cause is open."""
+    return CAUSE_AS_FILED if of_answers(item) else CAUSE
 
 
 def _seen(item: Measurement, whom: Applicants, mine: Sequence[Measurement]) -> str:
@@ -209,7 +235,8 @@ def criteria_on(packs: Sequence[PolicyPack], metrics: Sequence[str], whom: Appli
 
 def effect_of(worst: Measurement) -> str:
     """What a gap is a description of, and that it proves no unlike treatment."""
-    what = "what these applicants were given once approved" if is_of_approved(worst) else "decisions that were taken"
+    taken = "what was answered" if of_answers(worst) else "decisions that were taken"
+    what = "what these applicants were given once approved" if is_of_approved(worst) else taken
     on = "" if is_of_approved(worst) else " on these applicants"
     found = ON_THE_WAY if worst.role is Role.EXPLORATORY else ""
     return f"Describes {what}{on}. It does not show that like cases are treated apart.{found}"
@@ -234,6 +261,8 @@ def advice_on(worst: Measurement, whom: Applicants) -> str:
             f"Read files of denied {group} and approved {reference} applicants alike in what may count, for facts that "
             "this file does not hold."
         )
+    if of_answers(worst):
+        return f"{read} Read them beside the results with only {whom.changed} changed."
     return f"{read} If the system behind them can be asked, audit it with only {whom.changed} changed."
 
 

@@ -231,8 +231,8 @@ class Budget(Section):
 class Plan(Section):
     """A whole plan. ``design_sha256`` is what people approve.
 
-    Of schema 2 it may do without ``[prompt]``: then it can be bound to a file of decisions already taken and to no
-    system that has to be asked.
+    Of schema 2 it may do without ``[prompt]``: then it can be bound to a file of decisions already taken, or to a
+    decision service, which is handed fields, and to no language model.
     """
 
     schema_: Literal[1, 2] = Field(alias="schema")
@@ -263,7 +263,7 @@ class Plan(Section):
     @model_validator(mode="after")
     def _prompt_unless_nobody_is_asked(self) -> Plan:
         if self.schema_ == 1 and not self.asks:
-            raise ValueError("prompt: is missing; only a plan of schema 2, bound to a decision file, has none")
+            raise ValueError("prompt: is missing; only a plan of schema 2 for a decision file or a service has none")
         return self
 
     @model_validator(mode="after")
@@ -323,7 +323,7 @@ class Plan(Section):
 
     @property
     def asks(self) -> bool:
-        """Whether it says what a system is asked; False of a plan for decision files alone."""
+        """Whether it says what a language model is asked; False of a plan for decision files and services alone."""
         return bool(self.prompt.template)
 
     @property

@@ -47,6 +47,10 @@ NO_DECISION = frozenset({Outcome.INVALID, Outcome.REFUSED, Outcome.UNREADABLE})
 """Outcomes of which nothing is decided."""
 
 
+AS_FILED_CASES = "role:actual"
+"""The query that finds the applications as filed; a decision file's are ``role:record``."""
+
+
 class Severity(StrEnum):
     """How much a finding matters; ``rank`` orders it."""
 

@@ -10,7 +10,7 @@ from reports import elsewhere, numbers, sentences
 from reports.decision_counts import counts_words, open_words
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
-from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label, on_file
+from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label, of_answers, on_file
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
 FILED = RISK_DIFFERENCE
@@ -48,7 +48,7 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
         for metric in dict.fromkeys(item.metric for item in mine):
             rows = [item for item in mine if item.metric == metric]
             name = lower_first(metric_label(rows[0]))
-            where = "Decisions taken" if on_file(rows[0]) else "As filed"
+            where = "Decisions taken" if on_file(rows[0]) and not of_answers(rows[0]) else "As filed"
             lines.append(f"{where}, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
     lines += [words for words in (counts_words(items), open_words(items)) if words]
     return tuple(lines)

@@ -8,6 +8,7 @@ from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
 from auditor.environment import Environment
 from auditor.model_manifest import Quantisation
 from auditor.plan import OperatingPoint
+from auditor.plan_reading import AMOUNT, REASONS
 from auditor.run_record import HowGenerated, RowCounts, RunRecord
 from auditor.statistics.verdict import PAIRS_FOR_SMALL_CLAIM
 from reports import numbers, small_cells, wording
@@ -216,7 +217,6 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
     left_out = data.left_out
     placebo = plan.placebo
     changes = [wording.field_words(attribute.field) for attribute in plan.attributes]
-    answers = plan.prompt.answers
     blocks: list[Block] = [
         Pairs(
             rows=(
@@ -237,7 +237,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                     "Asked again",
                     f"{numbers.count(plan.noise.reask)} applications, {again_words(bundle.run)}",
                 ),
-                ("Answers", f"favourable {_quoted(answers.favourable)}; adverse {_quoted(answers.adverse)}"),
+                ("Answers", _answer_words(bundle)),
                 ("Unusable", unusable_words(bundle.run, floor=design.mass_floor)),
                 ("Seen before", seen_before_words(bundle.run, select=plan.cases.select)),
             )
@@ -256,6 +256,22 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             )
         )
     return blocks
+
+
+def _answer_words(bundle: Bundle) -> str:
+    """What decides: the labels of a choice, those of the service's own listing, or the line of an amount."""
+    run, plan = bundle.run, bundle.plan
+    how = run.reading or run.generated
+    if how is not None and how.readout == AMOUNT:
+        line, unit = (0.0, "") if (form := plan.reading.amount) is None else (form.adverse_up_to, form.unit)
+        return f"an amount; adverse up to {line:,g}{f' {unit}' if unit else ''}"
+    if how is not None and how.readout == REASONS:
+        return "reasons; adverse with any, favourable with none"
+    labels = {"favourable": plan.prompt.answers.favourable, "adverse": plan.prompt.answers.adverse}
+    system = run.model.manifest.system
+    if is_handed_fields(run) and system is not None:
+        labels = {name: tuple(system.asked.get("read", {}).get(name, ())) for name in labels}
+    return f"favourable {_quoted(labels['favourable'])}; adverse {_quoted(labels['adverse'])}"
 
 
 def alike_words(run: RunRecord) -> str:

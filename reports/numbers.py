@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from auditor.behaviour.metrics import AMOUNT_GAP_ADJUSTED_SD, AMOUNT_GAP_SD, PRICE_GAP_ADJUSTED_SD, PRICE_GAP_SD
+from auditor.behaviour.metrics import (
+    AMOUNT_GAP_ADJUSTED_SD,
+    AMOUNT_GAP_SD,
+    CF_AMOUNT_GAP_SD,
+    PRICE_GAP_ADJUSTED_SD,
+    PRICE_GAP_SD,
+)
 from auditor.records import Measurement
 from auditor.rounding import digits, half_away, in_words, printed
 from reports.labels import UNIT_LABELS, metrics
@@ -15,7 +21,7 @@ from reports.labels import UNIT_LABELS, metrics
 MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
-IN_SDS_OF_AMOUNTS = (PRICE_GAP_SD, PRICE_GAP_ADJUSTED_SD, AMOUNT_GAP_SD, AMOUNT_GAP_ADJUSTED_SD)
+IN_SDS_OF_AMOUNTS = (PRICE_GAP_SD, PRICE_GAP_ADJUSTED_SD, AMOUNT_GAP_SD, AMOUNT_GAP_ADJUSTED_SD, CF_AMOUNT_GAP_SD)
 
 
 def number(value: float | None, *, decimals: int, signed: bool = False, percent: bool = False) -> str:

@@ -180,7 +180,7 @@ def _bases(pack: Mapping[str, Any], plan: Plan) -> list[str]:
         if other in missing
     ]
     if related:
-        states = "The prompt" if plan.asks else "The file"
+        states = "The prompt" if plan.asks else "What is audited"
         said.append(
             f"{wording.sentence_case('; '.join(dict.fromkeys(related)))}. {states} states each under one field; "
             "which basis it stands for is for counsel."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from auditor.behaviour import amount_gaps, reasons_given
 from auditor.behaviour.metrics import (
     ANSWER_MASS,
     CF_FLIP_RATE,
@@ -18,10 +19,12 @@ from auditor.behaviour.metrics import (
 )
 from auditor.catalogue import TESTS, card_of, on_outputs
 from auditor.records import Measurement, Role
-from reports import elsewhere, numbers, sentences, wording
+from auditor.testing.factory import NOT_TESTED
+from reports import decision_sections, elsewhere, numbers, sentences, wording
 from reports.blocks import CONTRASTS, Block, Cases, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
+from reports.decision_record_sections import of_file
 from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
 from reports.story import Story
 
@@ -38,7 +41,8 @@ CHART_OF = {
 def results_primary(story: Story) -> list[Block]:
     """The confirmatory families, one after another: figure and table of each."""
     if not story.primary:
-        return [Text("Not tested: the plan declares no primary contrast, or the run gave none.")]
+        none = Text("Not tested: the plan declares no primary contrast, or the run gave none.")
+        return [none, *_of_answers(story)]
     sizes = Counter(str(item.family) for item in story.primary if item.family)
     named = [f"{wording.family_words(name)} ({numbers.count(size)})" for name, size in sizes.items()]
     blocks: list[Block] = [
@@ -58,7 +62,18 @@ def results_primary(story: Story) -> list[Block]:
         )
     for metric in _in_order({item.metric for item in story.primary}):
         blocks += _contrasts(story, [item for item in story.primary if item.metric == metric])
-    return [*blocks, *story.figure("cut-off-curve"), *_near(story)]
+    return [*blocks, *story.figure("cut-off-curve"), *_near(story), *_of_answers(story)]
+
+
+def _of_answers(story: Story) -> list[Block]:
+    """What answers hold beside, or as, the decision: amounts and reasons, where the run read any."""
+    blocks: list[Block] = []
+    for test in (amount_gaps, reasons_given):
+        own = [item for item in story.measurements if item.test == test.CARD.name and item.metric != NOT_TESTED]
+        if own:
+            title, note = wording.test_label(test.CARD.name), f"Exploratory. {test.CARD.limitations}"
+            blocks.append(story.numbers(test.CARD.name, own, printed=tuple(own), title=title, note=note))
+    return blocks
 
 
 def _over_families(story: Story) -> str:
@@ -106,6 +121,12 @@ def results_secondary(story: Story) -> list[Block]:
             )
         )
     blocks += _of_others(story, rest)
+    if of_file(story):
+        words = (
+            "The answers to the applications as filed, measured as decisions taken are: different applicants are "
+            "compared, so that a gap here does not show that the field caused it."
+        )
+        blocks += [Text(words, title="Answers as filed"), *decision_sections.sheet(story)]
     return blocks or [Text("Not part of this run: no secondary or exploratory test was planned.")]
 
 

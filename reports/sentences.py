@@ -34,6 +34,7 @@ from reports.wording import (
     metric_label,
     metric_words,
     named,
+    of_answers,
     on_file,
     sentence_case,
     with_p_values,
@@ -94,7 +95,8 @@ def of_different(measurement: Measurement) -> bool:
 
 
 def _taken_sentence(measurement: Measurement, *, field: str, group: str, reference: str) -> str:
-    start = f"Among decisions already taken, applicants with {field} {group} "
+    among = "answers to the applications as filed" if of_answers(measurement) else "decisions already taken"
+    start = f"Among {among}, applicants with {field} {group} "
     if measurement.estimate is None:
         return f"{start}could not be compared with {reference} ({_why(measurement)})."
     places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
@@ -244,7 +246,8 @@ def what_words(measurement: Measurement, design: Design, group: Sequence[Measure
         places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
         if measurement.metric in TAKEN:
             return ", ".join([TAKEN[measurement.metric], *places])
-        return f"the {', '.join([lower_first(metric_label(measurement)), *places])}, in decisions already taken"
+        taken = "answers to the applications as filed" if of_answers(measurement) else "decisions already taken"
+        return f"the {', '.join([lower_first(metric_label(measurement)), *places])}, in {taken}"
     if measurement.metric == RANGE:
         low, high = counts.get("range_low"), counts.get("range_high")
         if low is None or high is None:

@@ -19,7 +19,7 @@ from auditor.behaviour.metrics import (
 )
 from auditor.plan import Plan
 from auditor.policies.packs import catalogue
-from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from auditor.records import AS_FILED_CASES, Conclusion, Finding, Measurement, Role, Severity
 from auditor.statistics.minimums import ILLUSTRATION, scope
 from auditor.statistics.multiplicity import significant as at_level
 from reports import numbers
@@ -205,6 +205,11 @@ def on_file(measurement: Measurement) -> bool:
 
     card = card_of(measurement.test)
     return card is not None and card.needs_decision_file
+
+
+def of_answers(measurement: Measurement) -> bool:
+    """Whether it is of the answers to the applications as filed, measured as decisions taken are."""
+    return on_file(measurement) and measurement.cases == AS_FILED_CASES
 
 
 def role_words(role: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from auditor.answering.fields import field_clusters
-from auditor.answering.reading import SERVICE, answers_alike, how_read
+from auditor.answering.reading import answers_alike, how_read, takes_fields
 from auditor.answering.rows import ASKED, DRIFT, SystemQuestions
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
@@ -60,7 +60,7 @@ def prepare_system(
     find_tests(plan.tests.run, where=where)
     how = how_read(plan, system, deterministic=answers_alike(model.manifest), where=where)
     selection = select(plan, data, seen=frozenset(), where=where)
-    if system.kind == SERVICE:
+    if takes_fields(system):
         clusters = field_clusters(plan, data, selection.records, fields=system.asked["fields"], where=where)
     else:
         clusters = make_clusters(plan, data, selection.records, chat=None, where=where)

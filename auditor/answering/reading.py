@@ -26,6 +26,11 @@ FIELDS = "fields"
 """The form of what a service is handed."""
 
 
+def takes_fields(system: SystemIdentity | None) -> bool:
+    """Whether a system is handed fields, and no prompt."""
+    return system is not None and system.kind == SERVICE
+
+
 def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
     """Settle how answers are asked for and read.
 
@@ -45,7 +50,7 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
     PlanError
         If the system cannot be asked or read as the plan wants it. Nothing is left out in silence.
     """
-    if system.kind == SERVICE:
+    if takes_fields(system):
         return _of_service(plan, system, deterministic=deterministic, where=where)
     wanted = plan.reading
     cannot = DIALECTS[str(system.asked["dialect"])].cannot

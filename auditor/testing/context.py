@@ -72,8 +72,9 @@ class Context:
     ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
     rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
     ``generated`` says how texts were generated, where decisions are read from them, and ``texts`` holds these.
-    ``decision_file`` holds decisions already taken, where a file of them is audited, ``system`` the system that was
-    asked, if no weights were.
+    ``decision_file`` holds decisions already taken, where a file of them is audited, or the answers to the applications
+    as filed in the same form, where the plan has tests on decisions taken. ``system`` is the system that was asked, if
+    no weights were.
     """
 
     plan: Plan

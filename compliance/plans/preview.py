@@ -28,6 +28,7 @@ from compliance.registry.keeping import kept
 
 SHOWN = 3
 NOT_KEPT = "No sample of these data is kept for a preview: they are large, or came before samples did."
+NO_PROMPT = "The plan has no prompt: a service is handed fields, and a decision file is asked nothing."
 CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
@@ -72,6 +73,8 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
     model
         Whose tokenizer counts; it must be in this machine's store, else nothing is counted.
     """
+    if not plan.asks:
+        return Preview(note=NO_PROMPT)
     try:
         applications = _applications(data)
         if applications is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import threading
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ def loaded() -> ModuleType:
 @pytest.fixture(scope="module")
 def url(demo_store: ModelStore) -> Iterator[str]:
     module = loaded()
-    with module.server(module.scored_by("demo:underwriter", demo_store.root)) as running:
+    # Probes and controls hand in the same application again and again; the model need not read it anew each time.
+    with module.server(functools.cache(module.scored_by("demo:underwriter", demo_store.root))) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{running.server_address[1]}"
@@ -83,10 +85,7 @@ def test_the_service_of_the_examples_is_audited(tmp_path: Path, url: str) -> Non
         ({"reading.readout": "log_odds"}, "reading.readout: a service gives no log-probabilities; expected 'auto' or"),
         ({"reading.temperature": "1.0"}, "reading.temperature: is a key for language models; expected it left out"),
         (
-            {
-                "placebo": '{field = "form", label = "Form", low = 1, high = 9}',
-                "prompt.template": "{form} {sex} {race}",
-            },
+            {"placebo": '{field = "form", label = "Form", low = 1, high = 9}'},
             "placebo.field: 'form' is not in the fields that the service takes; expected {form} in it",
         ),
     ],

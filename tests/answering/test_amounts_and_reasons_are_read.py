@@ -18,11 +18,18 @@ import pytest
 import auditor
 from auditor.door.results import Audited
 from auditor.exceptions import PlanError
+from auditor.plan import plan_from
 from auditor.records import Case, Conclusion, Outcome
+from reports.blocks import Numbers
+from reports.bundle import read_bundle
+from reports.content import build_annex, build_content
+from reports.publish import write_manifest
+from reports.tables import printed
 from tests.answering.asked import listed
-from tests.engine.small import small_data, small_plan
+from tests.engine.small import raw_plan, small_data, small_plan
 from tests.language_models.bigram import saying
 from tests.language_models.tiny import save_tiny
+from tests.observed.test_a_plan_audits_a_decision_file import GOVERNANCE, words_of
 from tests.systems.answering import answering
 from tests.systems.wires import REFUSAL
 
@@ -223,6 +230,27 @@ def test_weights_are_read_by_the_same_grammars(tmp_path: Path, readout: str, tex
     assert set(outcomes(found).values()) == {expected}
 
 
+@pytest.mark.parametrize(
+    ("readout", "words", "annex_words"),
+    [
+        ("amount", ("Change of the amount, in SD of amounts", "USD"), "adverse up to 0 USD"),
+        ("reasons", ("Pairs given other reasons", "Change in how often a reason is given", "R03"), "adverse with any"),
+    ],
+)
+def test_report_and_annex_print_them(
+    request: pytest.FixtureRequest, readout: str, words: tuple[str, ...], annex_words: str
+) -> None:
+    found: Audited = request.getfixturevalue({"amount": "amounts", "reasons": "reasons"}[readout])
+    write_manifest(found.evidence)
+    bundle = read_bundle(found.evidence)
+    results = next(part for part in build_content(bundle, GOVERNANCE).sections if part.id == "results_primary")
+    tables = [block for block in results.blocks if isinstance(block, Numbers)]
+    said = repr([part for table in tables for part in printed(table)])
+    for part in words:
+        assert part in said
+    assert annex_words in words_of(build_annex(bundle, GOVERNANCE))
+
+
 SERVICE = """
 [service.limits]
 url = "{url}"
@@ -268,9 +296,9 @@ def service() -> Iterator[str]:
 def test_a_service_without_a_choice_decides_by_its_amount_and_gives_reasons_beside(tmp_path: Path) -> None:
     with service() as url:
         (tmp_path / "systems.toml").write_text(SERVICE.format(url=url))
-        plan = small_plan(
-            schema=2, reading={"readout": "amount"}, attributes=RACE, tests__run=RUN, placebo=None, cases__limit=40
-        )
+        raw = raw_plan(schema=2, reading={"readout": "amount"}, attributes=RACE, tests__run=RUN, cases__limit=40)
+        # A service takes no prompt, so its plan needs none.
+        plan = plan_from({key: raw[key] for key in raw.keys() - {"prompt", "placebo"}}, where="limits")
         run = {"folder": tmp_path / "run", "store": tmp_path / "store"}
         found = auditor.audit(plan, model="service:limits", data=small_data(60), **run)  # type: ignore[arg-type]
     gap = found.measurement("amount_gaps/cf_amount_gap/field=race/group=Black/vs=White")
@@ -280,6 +308,8 @@ def test_a_service_without_a_choice_decides_by_its_amount_and_gives_reasons_besi
     assert gap.estimate == pytest.approx(np.mean(change))
     assert found.measurement("reasons_given/cf_reason_change/field=race/group=Black/vs=White").estimate is not None
     assert found.conclusions.asking is not None
+    write_manifest(found.evidence)
+    assert "handed about one of the applications" in words_of(build_annex(read_bundle(found.evidence), GOVERNANCE))
     for answer in found.conclusions.asking.answers:
         assert answer.amount is not None
         assert answer.outcome is (Outcome.FAVOURABLE if answer.amount > 0 else Outcome.ADVERSE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,9 @@ from auditor.decision_files import chosen, open_decisions
 from auditor.door.results import Audited
 from auditor.evidence import REPEATABLE
 from auditor.exceptions import InputError, PlanError, RunError
+from auditor.language_models.stored import StoredModel
 from auditor.mapping_files import write_mapping
+from auditor.model_manifest import ImportRecord, ModelIdentity, ModelManifest
 from auditor.plan import Plan
 from auditor.records import Conclusion
 from reports.blocks import ReportContent
@@ -246,9 +248,11 @@ def test_only_a_plan_of_schema_2_may_do_without_a_prompt_and_then_asks_no_model(
         Plan.parse(raw_plan(file, schema=1))
     plan = Plan.parse(raw_plan(file))
     assert not plan.asks
-    model: Any = None
-    with pytest.raises(PlanError, match="prompt: is missing, and a model or a system is asked"):
-        prepare(plan=plan, model=model, data=model)
+    identity = ModelIdentity(format="transformers", files=(), name="")
+    manifest = ModelManifest(identity=identity, imported=ImportRecord(source="dir:weights"))
+    weights, data = StoredModel(sha256="", folder=file.parent, manifest=manifest), cast(Any, None)
+    with pytest.raises(PlanError, match="prompt: is missing, and a language model is asked"):
+        prepare(plan=plan, model=weights, data=data)
     assert Plan.parse({**plan.design(), "run": {}}).design_sha256 == plan.design_sha256
     prompt = {"template": "{race}", "answers": {"favourable": [" yes"], "adverse": [" no"]}}
     first, second = (Plan.parse(raw_plan(file, schema=number, prompt=prompt)) for number in (1, 2))

@@ -15,7 +15,7 @@ from auditor.observed.contrasts import ObservedContrast, contrast_of
 from auditor.observed.measures import Sampling
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
-from auditor.records import Role
+from auditor.records import AS_FILED_CASES, Role
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
 from auditor.statistics.power import worst_level
 from auditor.statistics.rates import Tally
@@ -29,6 +29,7 @@ from auditor.testing.families import EXPLORATORY_FAMILY
 from auditor.testing.unadjusted import AbsenceBar, UnadjustedMeasurement
 
 NO_FILE = "no decision file is audited"
+OF_ANSWERS = "of the answers to the applications as filed"
 SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
 RECORDS = "record"
 """The role under which the query of a measurement finds applications of a decision file."""
@@ -187,6 +188,8 @@ class ObservedSheet:
         rule = metric_rule(self.context.packs, metric, field=subject.get("field", "")) if of_pack else MetricRule()
         dependent = SEVERAL_ROWS if of_people and self.observed.repeats() else ""
         shown = self._shown(estimate, hidden, short, dependent)
+        if self.context.cases:
+            shown = replace(shown, method=f"{shown.method}, {OF_ANSWERS}")
         confirmed = judged is not None and rule.role is Role.PRIMARY and (
             rule.threshold is not None or judged.scale != "ratio"
         )  # fmt: skip
@@ -198,7 +201,7 @@ class ObservedSheet:
             "unit": kind.unit or unit,
             "higher_is_better": kind.higher_is_better,
             "level": self.level,
-            "cases": f"role:{RECORDS}",
+            "cases": AS_FILED_CASES if self.context.cases else f"role:{RECORDS}",
         }
         if judged is None or (judged.scale == "ratio" and not confirmed):
             role = Role.SECONDARY if rule.role in (Role.PRIMARY, Role.SECONDARY) else Role.EXPLORATORY
