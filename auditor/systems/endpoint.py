@@ -22,6 +22,18 @@ from auditor.systems.transport import Arrived, Outgoing
 from auditor.systems.wire import read_json
 
 
+def body_of(listed: ListedEndpoint, request: Request) -> dict[str, Any]:
+    """The body in which a listed endpoint is asked something, as JSON.
+
+    Raises
+    ------
+    CannotAsk
+        If its dialect has no words for it.
+    """
+    extra = {**listed.extra, **dict.fromkeys(listed.without)}
+    return DIALECTS[listed.dialect].write(request, model=listed.model, extra=extra)
+
+
 class EndpointSystem(ListedSystem[ListedEndpoint]):
     """A listed endpoint.
 
@@ -126,8 +138,7 @@ class EndpointSystem(ListedSystem[ListedEndpoint]):
         CannotAsk
             If the dialect has no words for it, or a field an administrator added is no plain JSON.
         """
-        extra = {**self.listed.extra, **dict.fromkeys(self.listed.without)}
-        body = self.dialect.write(request, model=self.listed.model, extra=extra)
+        body = body_of(self.listed, request)
         record = {
             "system": self.identity,
             "body": body,

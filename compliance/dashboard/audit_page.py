@@ -6,8 +6,9 @@ and what a page opens is given an address.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -107,9 +108,9 @@ def find_numbers(story: Story, name: str, *, among: str | None = None) -> Number
     return next((item for kind in kinds for item in numbers_of(kind.blocks(story)) if item.name == name), None)
 
 
-def numbers_table(audit: Audit, numbers: Numbers) -> SafeString:
-    """All rows of a table."""
-    return _safe(whole_html(numbers, replace(links(audit), files=lambda _: _number_files(audit, numbers))))
+def numbers_table(audit: Audit, numbers: Numbers, *, asked: Mapping[str, str] = MappingProxyType({})) -> SafeString:
+    """All rows of a table; ``asked`` is what it was narrowed to, which its files keep."""
+    return _safe(whole_html(numbers, replace(links(audit), files=lambda _: _number_files(audit, numbers, asked))))
 
 
 def numbers_file(audit: Audit, numbers: Numbers) -> Table:
@@ -170,8 +171,10 @@ def _links(audit: Audit, kind: SectionKind, found: Sequence[Block], *, address: 
     return replace(links(audit), files=files)
 
 
-def _number_files(audit: Audit, numbers: Numbers) -> list[tuple[str, str]]:
-    return files_at(reverse("numbers", args=[audit.number, numbers.name]), numbers.name)
+def _number_files(
+    audit: Audit, numbers: Numbers, asked: Mapping[str, str] = MappingProxyType({})
+) -> list[tuple[str, str]]:
+    return files_at(reverse("numbers", args=[audit.number, numbers.name]), numbers.name, dict(asked))
 
 
 def _tab(room: Room, story: Story) -> str:

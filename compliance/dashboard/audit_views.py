@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -14,7 +15,7 @@ from auditor.exceptions import InputError
 from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
-from compliance.dashboard import audit_page, case_tables, prompts
+from compliance.dashboard import audit_page, case_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
@@ -26,7 +27,7 @@ from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
 from compliance.tables.described import Table
-from compliance.tables.html import AS
+from compliance.tables.html import AS, asked_of
 from compliance.tables.pages import file_asked_for, page_of
 from reports import sections, wording
 from reports.canvas import Chart
@@ -79,12 +80,16 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
             shown = audit_page.find_numbers(kept_story(row, open_evidence(row)), name, among=sections.OPENED)
     if shown is None:
         raise Http404("no such numbers")
+    choices = number_filter.choices_of(shown)
+    asked = number_filter.filter_from(request.GET, choices)
+    every, shown = len(shown.measurements), replace(shown, measurements=asked.narrowed(shown))
     if file := file_asked_for(request, [audit_page.numbers_file(row, shown)] if AS in request.GET else []):
         return file
-    table = audit_page.numbers_table(row, shown)
+    table = audit_page.numbers_table(row, shown, asked=asked_of(request))
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(table)
-    return render(request, "compliance/numbers.html", {"audit": row, "numbers": shown, "table": table})
+    context = {"audit": row, "numbers": shown, "table": table, "choices": choices, "asked": asked, "every": every}
+    return render(request, "compliance/numbers.html", context)
 
 
 @page

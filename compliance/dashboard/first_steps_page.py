@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
+from auditor.decision_sources import PREFIX
 from auditor.plan import Plan
 from compliance.access import permissions as access
 from compliance.access.first_run import administrator_exists
@@ -25,14 +27,18 @@ from compliance.models import (
     PlanVersion,
     Registration,
     RegistrationState,
+    SystemListing,
+    SystemState,
     Team,
     Worker,
     default_team,
 )
+from compliance.plans.depth import Depth, depth_of_source, runnable_tests
 from compliance.registry import demonstration
 from reports.numbers import count, date
 
 UNDER_WAY = (RegistrationState.WAITING, RegistrationState.REGISTERING)
+PLANS_READ = 50
 MARKS = {"done": "✓", "on": "▸", "moving": "▸"}
 
 
@@ -67,11 +73,23 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstSteps:
-    """The steps of a team, and the plans to choose from."""
+    """The steps of a team for what it has to audit, and the plans to choose from."""
 
     team: Team
     steps: tuple[Step, ...]
     plans: dict[str, Plan]
+    depth: Depth
+    wanted: Depth | None = None
+
+    @property
+    def address(self) -> str:
+        """Where these steps are looked at again."""
+        return reverse("first_steps", query={"depth": self.wanted} if self.wanted else None)
+
+    @property
+    def others(self) -> tuple[Depth, ...]:
+        """What else there may be to audit."""
+        return tuple(item for item in Depth if item is not self.depth)
 
     @property
     def moving(self) -> bool:
@@ -99,24 +117,121 @@ def team_for(user: Any) -> Team | None:
     return default_team() if user.is_superuser else None
 
 
-def first_steps(user: Any, team: Team) -> FirstSteps:
-    """Where a team stands on the way to its first report, as somebody may see and do it."""
+def first_steps(user: Any, team: Team, *, wanted: Depth | None = None) -> FirstSteps:
+    """Where a team stands on the way to its first report, as somebody may see and do it.
+
+    Parameters
+    ----------
+    wanted
+        What somebody says there is to audit; by default what was registered last, else weights.
+    """
     made = {kind: _newest(kind, user, team) for kind in (LanguageModelVersion, DataSetVersion, PlanVersion)}
     model, data, plan = made.values()
+    depth = wanted or (depth_of_source(model.source) if model is not None else Depth.WEIGHTS)
+    if wanted is not None:  # what was registered for another depth is no step on this way
+        model = _newest_at(depth, user, team)
+        plan = _newest_plan_at(depth, user, team)
+        made |= {LanguageModelVersion: model, PlanVersion: plan}
     asked = _asked(user, team)
     audits = Audit.objects.for_user(user).filter(team=team).defer("run_json")
+    if wanted is not None:
+        audits = audits.filter(_at(wanted, "model__source"))
     newest, reported = audits.first(), audits.filter(state=JobState.DONE).first()
     steps = (
         _administrator(user, team),
         _worker(),
-        _model(team, model, asked.get(Registration.MODEL)),
-        _data(team, data, asked.get(Registration.DATA)),
-        _plan(team, plan),
+        *_registered(
+            user,
+            depth,
+            data,
+            with_model=_model(team, model, asked.get(Registration.MODEL)),
+            with_data=_data(team, data, asked.get(Registration.DATA)),
+        ),
+        _plan(team, plan, depth),
         _run(made, newest, reported),
         _report(reported),
     )
     allowed = (_allowed(step, user, team) for step in steps)
-    return FirstSteps(team=team, steps=tuple(_one_at_a_time(allowed)), plans=demonstration.ready_made())
+    plans = demonstration.ready_made(depth)
+    return FirstSteps(team=team, steps=tuple(_one_at_a_time(allowed)), plans=plans, depth=depth, wanted=wanted)
+
+
+def _newest_at(depth: Depth, user: Any, team: Team) -> LanguageModelVersion | None:
+    rows = LanguageModelVersion.objects.for_user(user).filter(_at(depth, "source"), language_model__team=team)
+    return rows.select_related("language_model").defer("manifest").first()
+
+
+def _at(depth: Depth, field: str) -> Q:
+    """Rows whose source is of this depth."""
+    decisions = Q(**{f"{field}__startswith": PREFIX})
+    answers = Q(**{f"{field}__startswith": "endpoint:"}) | Q(**{f"{field}__startswith": "service:"})
+    return {Depth.RECORD: decisions, Depth.ANSWERS: answers, Depth.WEIGHTS: ~(decisions | answers)}[depth]
+
+
+def _newest_plan_at(depth: Depth, user: Any, team: Team) -> PlanVersion | None:
+    """The newest design that a run at this depth can have."""
+    names = set(runnable_tests(depth))
+    rows = PlanVersion.objects.for_user(user).filter(team=team)
+    return next((row for row in rows[:PLANS_READ] if names.issuperset(row.design["tests"]["run"])), None)
+
+
+def _registered(
+    user: Any, depth: Depth, data: DataSetVersion | None, *, with_model: Step, with_data: Step
+) -> tuple[Step, Step]:
+    """The two steps that register, for what there is to audit; decisions are data first, then what is audited."""
+    if depth is Depth.WEIGHTS:
+        return with_model, with_data
+    if depth is Depth.ANSWERS:
+        return _system(user, with_model), with_data
+    own = replace(
+        with_data,
+        title="Upload the decisions",
+        words="A table with a row an application: what was decided, and whatever else was recorded. Its columns are "
+        "described on the page, and personal data are masked there.",
+        button="Upload a table",
+        link=reverse("register_data"),
+        post="",
+        more=with_data.more if with_data.stage != "todo" else "",
+    )
+    return (own if data is None else with_data), _decisions(data, with_model)
+
+
+def _system(user: Any, step: Step) -> Step:
+    """The model step for a system that answers: listed by two administrators, then probed."""
+    if step.stage != "todo":
+        return step
+    rows = SystemListing.objects.for_user(user).current()
+    listed = next((row for row in rows if row.state == SystemState.LISTED), None)
+    base = replace(
+        step,
+        title="Register a system that answers",
+        words="An endpoint or a decision service is listed by two administrators of the team. Registering probes it: a "
+        "worker asks it questions that hold nothing of an applicant, and what it shows is its version.",
+        post="",
+        more="",
+    )
+    if listed is None:
+        return replace(base, button="List a system", link=reverse("systems"))
+    address = f"{reverse('register_model')}?{urlencode({'source': listed.source})}"
+    return replace(base, button=f"Register {listed.source}", link=address)
+
+
+def _decisions(data: DataSetVersion | None, step: Step) -> Step:
+    """The model step for a file of decisions: the data set, registered as what is audited."""
+    if step.stage != "todo":
+        return step
+    base = replace(
+        step,
+        title="Register them as what is audited",
+        words="The data set is model and data at once: nobody is asked, and what it cannot show its report says.",
+        post="",
+        more="",
+        button="",
+    )
+    if data is None:
+        return base
+    address = f"{reverse('register_model')}?{urlencode({'source': f'{PREFIX}{data.name}'})}"
+    return replace(base, button=f"Register {PREFIX}{data.name}", link=address)
 
 
 def _newest(kind: Any, user: Any, team: Team) -> Any:
@@ -213,14 +328,16 @@ def _on_its_way(step: Step, asked: Registration | None) -> Step:
     return replace(seen, error=asked.error)
 
 
-def _plan(team: Team, made: PlanVersion | None) -> Step:
+def _plan(team: Team, made: PlanVersion | None, depth: Depth) -> Step:
     step = Step(
         key="plan",
         title="Register a plan",
         words="Keeps the design, which says what is asked and what counts as a difference, under its hash; once "
         "registered it is never changed.",
         button="Register this plan",
-        post=reverse("first_steps_plan", args=[team.pk]),
+        post=f"{reverse('first_steps_plan', args=[team.pk])}?depth={depth}",
+        more=reverse("plan_new"),
+        more_words="Write another plan",
     )
     if made is None:
         return step

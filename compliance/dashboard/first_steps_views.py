@@ -10,15 +10,18 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import NEEDED, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import ComplianceError, StateError
 from compliance.governance.events import Actor, site_actor
 from compliance.models import Registration, Team
+from compliance.plans.depth import Depth
 from compliance.registry import demonstration
 
 
@@ -28,7 +31,9 @@ def steps(request: HttpRequest) -> HttpResponse:
     team = team_for(request.user) if request.user.has_perm("compliance.view_registration") else None
     if team is None:
         raise PermissionDenied
-    return render(request, "compliance/first_steps.html", {"first": first_steps(request.user, team)})
+    wanted = choice(request.GET, "depth", [item.value for item in Depth])
+    first = first_steps(request.user, team, wanted=Depth(wanted) if wanted else None)
+    return render(request, "compliance/first_steps.html", {"first": first})
 
 
 def _button(step: str, act: Callable[[HttpRequest, Team, Actor], Any]) -> Callable[..., HttpResponse]:
@@ -46,16 +51,18 @@ def _button(step: str, act: Callable[[HttpRequest, Team, Actor], Any]) -> Callab
             act(request, found, actor)
         except ComplianceError as error:
             messages.warning(request, str(error))
-        return redirect("first_steps")
+        depth = choice(request.GET, "depth", [item.value for item in Depth])
+        return redirect(reverse("first_steps", query={"depth": depth} if depth else None))
 
     return view
 
 
 def _register_plan(request: HttpRequest, team: Team, actor: Actor) -> None:
     name = request.POST.get("plan", "")
-    plan = demonstration.ready_made().get(name)
+    plans = {key: plan for depth in Depth for key, plan in demonstration.ready_made(depth).items()}
+    plan = plans.get(name)
     if plan is None:
-        names = ", ".join(demonstration.ready_made())
+        names = ", ".join(plans)
         raise StateError(f"plan {name[:80]!r}: is not a ready-made plan; expected one of: {names}")
     actions.register_plan(plan=plan, team=team, actor=actor)
 

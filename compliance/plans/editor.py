@@ -5,23 +5,29 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compliance.plans.checks import TEXT, Problem
+from compliance.plans.depth import Depth, reads, runnable_tests
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, LONG, PARTS, Box, Part, attribute_boxes
 from compliance.plans.merge import FORM_PREFIX, DraftSides, plain
 
 CUT = 160
+TESTS_BOX = "tests.run"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A box with its value. ``options`` are (value, chosen); ``errors`` the lines beside it."""
+    """A box with its value. ``options`` are (value, chosen); ``errors`` the lines beside it.
+
+    ``choices`` are those of the depth, where not all that the box has.
+    """
 
     box: Box
     value: Any
     errors: tuple[str, ...]
+    choices: tuple[str, ...] | None = None
 
     @property
     def id(self) -> str:
@@ -48,9 +54,10 @@ class Shown:
     def options(self) -> list[tuple[str, bool]]:
         """What there is to choose, and what else is chosen: a value that is no choice must not be lost."""
         held = self.value if isinstance(self.value, list) else [self.value] if self.value else []
-        more = tuple(item for item in held if item not in self.box.choices)
+        choices = self.box.choices if self.choices is None else self.choices
+        more = tuple(item for item in held if item not in choices)
         empty = () if self.box.kind == CHECKS else ("",)
-        return [(item, item in held or (not item and not held)) for item in (*empty, *self.box.choices, *more)]
+        return [(item, item in held or (not item and not held)) for item in (*empty, *choices, *more)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +91,11 @@ class Form:
         return tuple(box for part in self.parts for box in part.boxes)
 
 
-def form_of(draft: DraftSides, problems: Iterable[Problem]) -> Form:
-    """The form of a draft. A line about what has no box of its own stands at its section, or beside the TOML."""
+def form_of(draft: DraftSides, problems: Iterable[Problem], *, depth: Depth = Depth.WEIGHTS) -> Form:
+    """The form of a draft. A line about what has no box of its own stands at its section, or beside the TOML.
+
+    Boxes that a run at the ``depth`` does not read are left out, unless something stands in them.
+    """
     values = draft.values()
     attributes = Part(
         key=ATTRIBUTES,
@@ -94,14 +104,20 @@ def form_of(draft: DraftSides, problems: Iterable[Problem]) -> Form:
         boxes=tuple(box for number in range(draft.attributes + 1) for box in attribute_boxes(number)),
     )
     at = next(index for index, part in enumerate(PARTS) if part.key == "placebo")
-    parts = (*PARTS[:at], attributes, *PARTS[at:])
+    parts = tuple(_read_at(depth, part, values) for part in (*PARTS[:at], attributes, *PARTS[at:]))
+    parts = tuple(part for part in parts if part.boxes)
     told = [*problems, *(Problem(key=key, line=line) for key, line in draft.refused.items())]
     placed = _placed(told, parts)
     shown = tuple(
         ShownPart(
             part=part,
             boxes=tuple(
-                Shown(box=box, value=values.get(box.key, ""), errors=tuple(placed.get(box.key, ())))
+                Shown(
+                    box=box,
+                    value=values.get(box.key, ""),
+                    errors=tuple(placed.get(box.key, ())),
+                    choices=runnable_tests(depth) if box.key == TESTS_BOX else None,
+                )
                 for box in part.boxes
             ),
             errors=tuple(placed.get(part.key, ())),
@@ -109,6 +125,12 @@ def form_of(draft: DraftSides, problems: Iterable[Problem]) -> Form:
         for part in parts
     )
     return Form(parts=shown, text_errors=tuple(placed.get(TEXT, ())))
+
+
+def _read_at(depth: Depth, part: Part, values: Mapping[str, Any]) -> Part:
+    """A section with the boxes that the depth reads, and those in which something stands."""
+    kept = tuple(box for box in part.boxes if reads(depth, box.key) or values.get(box.key))
+    return replace(part, boxes=kept)
 
 
 def place_of(problem: Problem, keys: Iterable[str]) -> str:

@@ -18,9 +18,8 @@ from auditor.plan import Plan
 from auditor.policies.packs import catalogue as pack_catalogue
 
 TEXT, LONG, NUMBER, CHOICE, LINES, CHECKS = "text", "long", "number", "choice", "lines", "checks"
-#: ``schema`` is fixed, ``run`` is no part of the design, every test has settings of its own, and what only systems that
-#: answer need is a section of schema 2.
-TOML_ONLY = ("schema", "run", "settings", "reading", "limits")
+#: ``run`` is no part of the design, and every test has settings of its own.
+TOML_ONLY = ("run", "settings")
 ATTRIBUTES = "attributes"
 
 
@@ -73,6 +72,12 @@ PARTS = (
         boxes=(
             Box(key="name", label="Name", help="Lower-case letters, digits, - and _."),
             Box(key="title", label="Title", help="Heading of the report.", wide=True),
+            Box(
+                key="schema",
+                label="Schema",
+                kind=NUMBER,
+                help="2 for a plan without a prompt, and for one that says how answers are read or what may be asked.",
+            ),
         ),
     ),
     Part(
@@ -131,6 +136,30 @@ PARTS = (
                 kind=NUMBER,
                 help="Under this probability on all answers a case is invalid.",
             ),
+        ),
+    ),
+    Part(
+        key="reading",
+        title="Reading",
+        lead="How a decision is read from an answer: what a system can do is found out when it is registered.",
+        boxes=(
+            Box(key="reading.readout", label="Readout", kind=CHOICE, help="auto: the most that can be read."),
+            Box(key="reading.form", label="Form of the answer", kind=CHOICE),
+            Box(key="reading.temperature", label="Temperature", kind=NUMBER),
+            Box(key="reading.seed", label="Seed", kind=NUMBER, help="Left empty: that of the applications."),
+            Box(key="reading.replicates", label="Replicates", kind=NUMBER, help="How often each case is asked."),
+            Box(key="reading.max_tokens", label="Longest answer, tokens", kind=NUMBER),
+            Box(key="reading.stop", label="Stop at", kind=LINES, help="One text a line. Weights only."),
+            Box(key="reading.top", label="Likeliest tokens", kind=NUMBER, help="Where a system shows them: 1 to 20."),
+        ),
+    ),
+    Part(
+        key="limits",
+        title="Limits",
+        lead="The most a run may ask for; it pauses there. What is listed for the system holds beside it.",
+        boxes=(
+            Box(key="limits.requests", label="Requests", kind=NUMBER),
+            Box(key="limits.money", label="Money", kind=NUMBER, help="In the currency of the system's prices."),
         ),
     ),
     Part(
@@ -224,4 +253,4 @@ def _field(key: str) -> Any:
         kind = kind.model_fields[section].annotation
         options = [kind, *get_args(kind)]
         kind = next(item for item in options if isinstance(item, type) and issubclass(item, BaseModel))
-    return kind.model_fields[last]
+    return next(item for name, item in kind.model_fields.items() if (item.alias or name) == last)

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from compliance.models import DesignState, PlanDraft, PlanVersion
 from compliance.plans.editor import Difference
-from compliance.plans.preview import Preview
+from compliance.plans.preview import FieldRow, Preview
 from compliance.tables.described import Column, Table
 from compliance.templatetags.plumbline import case_role, day, utc
 
@@ -90,15 +90,10 @@ def differences_table(found: Sequence[Difference], *, origin: str, address: str)
 
 def fields_table(shown: Preview, *, address: str) -> Table:
     """The fields of the prompts that are shown, as each prompt says them; masked where the prompts are."""
+    what = "Prompt" if shown.asks else "Row"
     prompts = tuple(
-        Column(
-            f"prompt {prompt.number}",
-            f"Prompt {prompt.number}",
-            lambda row, place=place: row.words[place],  # type: ignore[misc]
-            None,
-            "long",
-        )
-        for place, prompt in enumerate(shown.prompts)
+        Column(f"{what.lower()} {place + 1}", f"{what} {place + 1}", _words_at(place), None, "long")
+        for place in range(len(shown.fields[0].words) if shown.fields else 0)
     )
     return Table(
         name="fields",
@@ -118,3 +113,7 @@ def fields_table(shown: Preview, *, address: str) -> Table:
             *prompts,
         ),
     )
+
+
+def _words_at(place: int) -> Callable[[FieldRow], str]:
+    return lambda row: row.words[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from compliance.models import DataSetVersion, DesignState, LanguageModelVersion,
 from compliance.models.versions import number_of
 from compliance.plans import plan_tables
 from compliance.plans.checks import Checked, check_text
+from compliance.plans.depth import Depth, depth_of_source, depth_of_text
 from compliance.plans.editor import Difference, differences, form_of, lines_between
 from compliance.plans.forms import BeginForm, DecisionForm
 from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
@@ -35,6 +37,7 @@ LINES = 25
 BATCH = 200
 WRITE = "add_planversion"
 TOML_SIDE = "as-toml"
+DEPTH_SIDE = "as-depth"
 LONGEST = 400_000
 
 
@@ -47,6 +50,9 @@ class State:
     data: DataSetVersion | None
     model: LanguageModelVersion | None
     preview: Preview | None
+    depth: Depth
+    data_sets: list[DataSetVersion]
+    models: list[LanguageModelVersion]
 
 
 @page("GET", "HEAD")
@@ -136,7 +142,8 @@ def check(request: HttpRequest, pk: int) -> HttpResponseBase:
     typed = request.headers.get("HX-Trigger", "")
     # The side somebody types in is left alone: what they typed since would be lost. Rows that moved must be renumbered.
     moved = state.draft.attributes != attribute_count(plain(_agreed(request)) or {})
-    context["swap_form"] = moved or (typed == TOML_SIDE and state.checked.readable)
+    context["swap_form"] = moved or typed == DEPTH_SIDE or (typed == TOML_SIDE and state.checked.readable)
+    context["swap_models"] = typed == DEPTH_SIDE
     context["swap_text"] = typed != TOML_SIDE or state.draft.text != one_way_lines(request.POST.get("text", ""))
     return page_of(request, "plans/_checked.html", context, _tables(row, state, context["differences"]))
 
@@ -205,7 +212,7 @@ def _editor(
 def _tables(row: PlanDraft, state: State, changed: list[Difference] | None) -> list[Table]:
     """The tables of the editor. Their files are those of what is saved: nothing unsaved is sent with an address."""
     shown, tables = state.preview, list[Table]()
-    if shown is not None and shown.prompts:
+    if shown is not None and shown.fields:
         tables.append(plan_tables.fields_table(shown, address=f"{row.get_absolute_url()}?{_previewed(state)}"))
     if changed:
         tables.append(plan_tables.differences_table(changed, origin=row.origin, address=row.get_absolute_url()))
@@ -219,15 +226,16 @@ def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, An
     return {
         "row": row,
         "state": state,
-        "form": form_of(state.draft, problems),
+        "form": form_of(state.draft, problems, depth=state.depth),
+        "depths": list(Depth),
         "problems": [*(problem.line for problem in problems), *state.draft.refused.values()],
         "waiting": bool(state.draft.changes),
         "saved": saved,
         "revision": _revision(request) if request.method == "POST" else row.revision,
         "differences": differences(row.origin_text, state.draft.text),
         "lines": lines_between(row.origin_text, state.draft.text),
-        "data_sets": _data_sets(request, row),
-        "models": _models(request, row),
+        "data_sets": state.data_sets,
+        "models": state.models,
         "may_write": row.plan_id is None and access.may(request.user, WRITE, row.team_id),
     }
 
@@ -251,10 +259,24 @@ def _agreed(request: HttpRequest) -> str:
 
 def _state(request: HttpRequest, row: PlanDraft, both: DraftSides, asked: Any) -> State:
     checked = check_text(both.text)
-    data = _chosen(_data_sets(request, row), asked.get("data"), default=True)
-    model = _chosen(_models(request, row), asked.get("model"), default="model" not in asked)
-    shown = preview(checked.plan, data=data, model=model) if checked.plan and data else None
-    return State(draft=both, checked=checked, data=data, model=model, preview=shown)
+    wanted = asked.get("depth")
+    depth = Depth(wanted) if wanted in list(Depth) else depth_of_text(plain(both.text) or plain(both.agreed))
+    models, every = _models_at(request, row, depth), list(_data_sets(request, row))
+    model, sets = _chosen(models, asked.get("model")), every
+    if depth is Depth.RECORD and model is not None:  # what is audited is its own data, and no other
+        sets = [item for item in every if item.fingerprint == model.sha256] or every
+    data = _chosen(sets, asked.get("data"))
+    shown = preview(checked.plan, data=data, model=model, depth=depth) if checked.plan and data else None
+    return State(
+        draft=both,
+        checked=checked,
+        data=data,
+        model=model,
+        preview=shown,
+        depth=depth,
+        data_sets=every,
+        models=models,
+    )
 
 
 def _data_sets(request: HttpRequest, row: PlanDraft) -> Any:
@@ -266,14 +288,24 @@ def _models(request: HttpRequest, row: PlanDraft) -> Any:
     return rows.select_related("language_model").defer("manifest")
 
 
-def _chosen(rows: Any, key: str | None, *, default: bool) -> Any:
-    if key and key.isdecimal():
-        return rows.filter(pk=key).first()
-    return rows.first() if default and key is None else None
+def _models_at(request: HttpRequest, row: PlanDraft, depth: Depth) -> list[LanguageModelVersion]:
+    """The versions that can be audited at a depth, the newest first."""
+    return [item for item in _models(request, row) if depth_of_source(item.source) is depth]
+
+
+def _chosen(rows: Sequence[Any], key: str | None) -> Any:
+    """What an address or a form names; the newest where it names nothing, none where it says so."""
+    if key is None:
+        return rows[0] if rows else None
+    return next((item for item in rows if str(item.pk) == key), None)
 
 
 def _previewed(state: State) -> str:
-    chosen = {"data": state.data.pk if state.data else "", "model": state.model.pk if state.model else ""}
+    chosen = {
+        "depth": state.depth,
+        "data": state.data.pk if state.data else "",
+        "model": state.model.pk if state.model else "",
+    }
     return urlencode(chosen)
 
 

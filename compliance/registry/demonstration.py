@@ -21,6 +21,7 @@ from compliance.governance.events import Actor, lock_chain
 from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, Team, default_team
 from compliance.models.versions import DecisionRole, RiskTier
+from compliance.plans.depth import Depth, depth_of_source
 from compliance.registry.registration import demonstration_data
 
 MODEL = "demo:underwriter"
@@ -40,8 +41,8 @@ DESCRIPTION = {
 
 
 @cache
-def ready_made() -> dict[str, Plan]:
-    """The ready-made plans for the demonstration's model and data by the names of their files, the proposed one first.
+def ready_made(depth: Depth = Depth.WEIGHTS) -> dict[str, Plan]:
+    """The ready-made plans by the names of their files: of weights those for the demonstration, the proposed one first.
 
     A file that is no plan is left out and told in the log.
     """
@@ -52,7 +53,8 @@ def ready_made() -> dict[str, Plan]:
         except InputError as error:
             logger.warning("ready-made plan left out: %s", error)
             continue
-        if (plan.run.model, plan.run.data) == (MODEL, DATA):
+        fits = depth_of_source(plan.run.model) is depth
+        if fits and (depth is not Depth.WEIGHTS or (plan.run.model, plan.run.data) == (MODEL, DATA)):
             plans[path.stem] = plan
     return plans
 
