@@ -33,7 +33,6 @@ from compliance.registry.keeping import kept
 
 SHOWN = 3
 NOT_KEPT = "No sample of these data is kept for a preview: they are large, or came before samples did."
-NO_PROMPT = "The plan has no prompt: a service is handed fields, and a decision file is asked nothing."
 CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
@@ -85,17 +84,15 @@ def preview(
     depth
         At which the plan is looked at: a file of decisions is asked nothing, and its rows are shown as they are read.
     """
-    if not plan.asks:
-        return Preview(note=NO_PROMPT)
     try:
         applications = _applications(data)
         if applications is None:
             return Preview(note=NOT_KEPT, asks=depth is not Depth.RECORD)
-        if depth is Depth.RECORD or not plan.asks:
-            return _rows(plan, applications)
         identity = system_of(model) if model is not None else None
         if model is not None and identity is not None and identity.kind == SERVICE:
             return _handed_in(plan, applications, model, identity)
+        if depth is Depth.RECORD or not plan.asks:
+            return _rows(plan, applications)
         return _prompts(plan, applications, model, identity)
     except InputError as refusal:
         return Preview(problem=problem_of(refusal))
