@@ -47,13 +47,20 @@ def depth_of_source(source: str) -> Depth:
 def depth_of_text(raw: Mapping[str, Any] | None) -> Depth:
     """The depth that a plan was written for, as far as its text says: by its source, else by what it has."""
     raw = raw or {}
-    run = raw.get("run")
-    source = run.get("model") if isinstance(run, Mapping) else None
+    source = _at(raw, "run.model")
     if isinstance(source, str) and source:
         return depth_of_source(source)
     if raw and "prompt" not in raw and "tests" in raw:
         return Depth.RECORD
     return Depth.ANSWERS if "limits" in raw else Depth.WEIGHTS
+
+
+def _at(raw: Mapping[str, Any], key: str) -> Any:
+    """What stands under a key in a text that may be no plan yet."""
+    found: Any = raw
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def reads(depth: Depth, key: str) -> bool:
