@@ -29,7 +29,7 @@ from reports.blocks import (
     Verdict,
 )
 from reports.evidence_ladder import COLUMNS, EXPLAINED, ROWS, Corner, LadderRow, corners, outside_words
-from reports.html_marks import chart_html, code_html, conclusion_class, severity_html
+from reports.html_marks import chart_html, code_html, conclusion_class, files_html, severity_html
 from reports.ladder_tables import steps_table
 
 LONG = 12
@@ -111,15 +111,6 @@ def whole_html(block: Numbers, links: Links) -> str:
     method = f'<p class="small">{escape(block.method)}</p>' if block.method else ""
     files = files_html(block.title, links.files(block))
     return f"<div>{table_html(tables.whole(block), links, label=block.title)}{files}{method}</div>"
-
-
-def files_html(title: str, files: Iterable[tuple[str, str]]) -> str:
-    """The line below a table that leads to its files; nothing without any."""
-    ways = " ".join(
-        f'<a href="{escape(address)}" aria-label="{escape(title)} as {escape(kind)}">{escape(kind)}</a>'
-        for kind, address in files
-    )
-    return f'<p class="small quiet files">This table as {ways}</p>' if ways else ""
 
 
 def tables_of(blocks: Iterable[Block]) -> Iterator[Table | Ladder]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from auditor.records import Conclusion, Severity
@@ -46,3 +47,12 @@ def chart_html(chart: Chart, number: int | str = "") -> str:
                 f"{chart.name}-{part} ", f"{chart.name}{number}-{part} "
             )
     return svg
+
+
+def files_html(title: str, files: Iterable[tuple[str, str]]) -> str:
+    """The line below a table that leads to its files; nothing without any."""
+    ways = " ".join(
+        f'<a href="{escape(address)}" aria-label="{escape(title)} as {escape(kind)}">{escape(kind)}</a>'
+        for kind, address in files
+    )
+    return f'<p class="small quiet files">This table as {ways}</p>' if ways else ""

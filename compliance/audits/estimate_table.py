@@ -9,7 +9,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from compliance.tables.described import Column, Table
-from compliance.templatetags.plumbline import whole
 from reports import numbers
 
 NOTHING = mark_safe("")
@@ -67,14 +66,16 @@ def _requests(offer: Any) -> int | None:
 def _prompts_cell(offer: Any) -> SafeString:
     asked = _requests(offer)
     return format_html(
-        "{}{}", whole(offer.estimate.prompts), _small("" if asked is None else f"{whole(asked)} requests")
+        "{}{}",
+        numbers.count(offer.estimate.prompts),
+        _small("" if asked is None else f"{numbers.count(asked)} requests"),
     )
 
 
 def _tokens_cell(offer: Any) -> SafeString:
     asked = offer.estimate.asked
-    answers = f"{whole(asked.cost.answer_tokens)} of answers" if asked and asked.tokens else ""
-    return format_html("{}{}", whole(offer.estimate.tokens), _small(answers))
+    answers = f"{numbers.count(asked.cost.answer_tokens)} of answers" if asked and asked.tokens else ""
+    return format_html("{}{}", numbers.count(offer.estimate.tokens), _small(answers))
 
 
 def _minutes_cell(offer: Any) -> SafeString:

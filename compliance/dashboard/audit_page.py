@@ -26,7 +26,6 @@ from reports.blocks import Block, Ladder, Numbers, Verdict
 from reports.html import (
     Links,
     blocks_html,
-    files_html,
     later_html,
     numbers_of,
     table_html,
@@ -34,6 +33,7 @@ from reports.html import (
     verdict_html,
     whole_html,
 )
+from reports.html_marks import files_html
 from reports.ladder_tables import steps_table
 from reports.sections import OPENED, Room, SectionKind
 from reports.story import Story

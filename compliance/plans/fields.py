@@ -18,8 +18,8 @@ from auditor.plan import Plan
 from auditor.policies.packs import catalogue as pack_catalogue
 
 TEXT, LONG, NUMBER, CHOICE, LINES, CHECKS = "text", "long", "number", "choice", "lines", "checks"
-#: ``run`` is no part of the design, and every test has settings of its own.
-TOML_ONLY = ("run", "settings")
+#: ``run`` is no part of the design, every test has settings of its own, and two readouts have a table each.
+TOML_ONLY = ("run", "settings", "reading.amount", "reading.reasons")
 ATTRIBUTES = "attributes"
 
 

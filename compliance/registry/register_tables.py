@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -11,7 +12,6 @@ from django.utils.html import format_html
 from auditor.mappings import DataMapping
 from compliance.models import Registration, SystemListing
 from compliance.tables.described import Column, Table
-from compliance.templatetags.plumbline import day
 from reports import numbers
 
 Every = Callable[[], Iterable[Any]]
@@ -62,7 +62,7 @@ def systems_table(rows: Iterable[SystemListing], every: Every) -> Table:
                 "proposed_by",
                 "Proposed by",
                 lambda row: row.proposed_by,
-                lambda row: f"{row.proposed_by}, {day(row.proposed_at)}",
+                lambda row: f"{row.proposed_by}, {_day(row.proposed_at)}",
             ),
             Column("proposed_at", "", lambda row: row.proposed_at),
             Column("approved_by", "Approved by", lambda row: row.approved_by, _approved),
@@ -84,7 +84,7 @@ def _stands(row: Any) -> str:
 
 
 def _approved(row: SystemListing) -> str:
-    return f"{row.approved_by}, {day(row.approved_at)}" if row.approved_at else numbers.DASH
+    return f"{row.approved_by}, {_day(row.approved_at)}" if row.approved_at else numbers.DASH
 
 
 def meanings_table(mapping: DataMapping, *, address: str) -> Table:
@@ -137,3 +137,7 @@ def preview_table(lines: Sequence[Sequence[str]], *, proposed: bool, address: st
             for place, name in enumerate(head, start=1)
         ),
     )
+
+
+def _day(moment: datetime) -> str:
+    return numbers.date(moment.isoformat()).partition(",")[0]

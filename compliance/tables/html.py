@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from compliance.tables.described import Column, Plain, Table
 from reports import numbers
-from reports.html import files_html
+from reports.html_marks import files_html
 
 #: What an address asks with: the kind of file, the table of the page, and what no file has a part of.
 AS, WHICH, PAGE = "as", "table", "page"

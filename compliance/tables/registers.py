@@ -18,7 +18,7 @@ from compliance.dashboard.asked import choice
 from compliance.tables.described import Column, Plain, Table
 from compliance.tables.html import AS, KINDS, WHICH, asked_of, files_at
 from compliance.tables.pages import file_asked_for
-from reports.html import files_html
+from reports.html_marks import files_html
 
 ROWS = "rows"
 BATCH = 200

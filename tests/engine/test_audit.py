@@ -174,7 +174,7 @@ def test_a_prompt_longer_than_the_model_reads_is_refused(model: StoredModel) -> 
     [
         (
             {"tests__run": ["counterfactual", "guess"]},
-            "p: tests.run: unknown test 'guess'; expected one of: arm_rates, ",
+            "p: tests.run: unknown test 'guess'; expected one of: amount_gaps, ",
         ),
         (
             {"tests__run": ["arm_rates", "arm_rates"]},

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
 from auditor.plan import Plan, plan_from, read_plan
+from auditor.plan_reading import AmountReading, ReasonsReading
 from tests.engine.small import raw_plan, small_plan
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,8 @@ def test_the_plan_reference_gives_the_defaults_of_the_code() -> None:
     minimal |= {"prompt": {"template": "{a}", "answers": {"favourable": ["y"], "adverse": ["n"]}}}
     minimal |= {"attributes": raw_plan()["attributes"], "tests": {"run": ["counterfactual"]}}
     plan = plan_from(minimal, where="p").model_dump(mode="json", by_alias=True)
+    plan["reading"]["amount"] = AmountReading(unit="USD").model_dump(mode="json")
+    plan["reading"]["reasons"] = ReasonsReading(codes={"R01": "income"}).model_dump(mode="json")
     for key, default in rows.items():
         if default == "required" or key.startswith("placebo"):
             continue
