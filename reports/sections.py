@@ -82,6 +82,19 @@ ROOMS: tuple[Room, ...] = (
         "Internals",
     ),
 )
+#: Of decisions already taken nothing is changed: the numbers are of groups.
+ON_FILE = Room(
+    "outputs",
+    "Decisions taken: how did groups fare?",
+    "Different applicants are compared, each number with how many stand behind it",
+    "Decisions",
+)
+
+
+def rooms_of(story: Story) -> tuple[Room, ...]:
+    """The rooms of an audit's page, each asking what this audit can answer."""
+    return ROOMS if story.bundle.run.asks else tuple(ON_FILE if room.id == ON_FILE.id else room for room in ROOMS)
+
 
 _NOT_IN_RUN = at_depth(lambda _: not_in_run(), decision_record_sections.not_in_run)
 SECTIONS: tuple[SectionKind, ...] = (

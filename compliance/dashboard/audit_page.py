@@ -57,7 +57,7 @@ def rooms(audit: Audit, story: Story, *, evidence: bool) -> list[Furnished]:
     """The rooms of the page in their order; without ``evidence``, those that need none."""
     return [
         Furnished(room=room, tab=_tab(room, story), blocks=_furnish(audit, story, room))
-        for room in sections.ROOMS
+        for room in sections.rooms_of(story)
         if evidence or room.id not in OF_EVIDENCE
     ]
 

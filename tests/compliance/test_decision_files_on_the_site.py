@@ -115,6 +115,8 @@ def test_decisions_are_registered_bound_run_and_shown(browser: Client, folder: P
     assert str(folder) not in audit.run_json
     page = browser.get(f"/audits/{audit.number}/").content.decode()
     assert "Nobody was asked" in page
+    assert "Decisions taken: how did groups fare?" in page
+    assert "only the attribute changes" not in page
     assert "Decisions taken: applicants with race Black" in page
     assert browser.get(f"/models/{model.pk}/").status_code == 200
     for address in sorted(set(re.findall(rf'href="(/audits/{audit.number}/(?:sections|numbers)/[^"#?]+)', page))):

@@ -71,7 +71,7 @@ def adapter_apart(family: str, folder: Path) -> float:
         config = peft.LoraConfig(r=2, lora_alpha=1, target_modules=modules, init_lora_weights=False)
         adapted = peft.get_peft_model(plain, config).eval()
         adapted.save_pretrained(folder / "adapter")
-    assert apart(adapted, before) > 1000 * EXACT
+    assert apart(adapted, before) > 100 * EXACT
     stored = ModelStore(folder / "store").import_model(f"dir:{source}+adapter:{folder}/adapter")
     return apart(load(stored, threads=1).model, margins(adapted))
 
