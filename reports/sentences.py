@@ -420,4 +420,5 @@ def _interval_words(measurement: Measurement, *, signs: bool = False) -> str:
     if ways is not None and not signs:
         return f"({start} {numbers.between(measurement, less=ways[0], more=ways[1])}{tail})"
     bounds = [numbers.in_unit_of(measurement, bound) for bound in (low, high)]
-    return f"({start} {bounds[0]} to {bounds[1]} {numbers.unit_name(measurement)}".rstrip() + f"{tail})"
+    unit = "" if measurement.unit == "ratio" else f" {numbers.unit_name(measurement)}".rstrip()
+    return f"({start} {bounds[0]} to {bounds[1]}{unit}{tail})"
