@@ -76,7 +76,8 @@ def check(paths: Sequence[Path], *, decisions: Path | None = None) -> Checked:
     """
     kinds: dict[str, Path] = {}
     if decisions is not None and not decisions.is_file():
-        raise InputError(str(decisions), "there is no such file", "the decision file of the audit")
+        what = "is not an ordinary file" if decisions.exists() else "there is no such file"
+        raise InputError(str(decisions), what, "the decision file of the audit")
     for path in paths:
         kind = _kind(path)
         # Of two that say they are the report, or that cannot be read, the second is held to be the annex.
