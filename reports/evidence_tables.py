@@ -99,11 +99,7 @@ def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | 
         As :func:`asked`.
     """
     try:
-        lazy = pl.scan_parquet(io.BytesIO(raw))
-        schema = lazy.collect_schema()
-        height = int(lazy.select(pl.len()).collect().item())
-        MOST.check(where=where, rows=height, columns=len(schema))
-        _of_kinds(schema, names, where)
+        lazy, height = _opened(raw, names, where)
         columns, characters = [], 0
         for name in names:
             column = lazy.select(name).head(height if rows is None else rows).collect()[name]
@@ -129,11 +125,7 @@ def slices(raw: bytes, names: tuple[str, ...], *, where: str) -> Iterator[pl.Dat
         As :func:`asked`.
     """
     try:
-        lazy = pl.scan_parquet(io.BytesIO(raw))
-        schema = lazy.collect_schema()
-        height = int(lazy.select(pl.len()).collect().item())
-        MOST.check(where=where, rows=height, columns=len(schema))
-        _of_kinds(schema, names, where)
+        lazy, height = _opened(raw, names, where)
         for start in range(0, height, SLICE):
             rows = lazy.select(names).slice(start, SLICE).collect()
             MOST.check(where=where, characters=sum(_characters(column) for column in rows))
@@ -145,6 +137,16 @@ def slices(raw: bytes, names: tuple[str, ...], *, where: str) -> Iterator[pl.Dat
     except DAMAGED as error:
         words = " ".join(str(error).split())[:160]
         raise InputError(where, f"cannot be read ({words})", "a table as it was written") from error
+
+
+def _opened(raw: bytes, names: tuple[str, ...], where: str) -> tuple[pl.LazyFrame, int]:
+    """A table of bounded size that has these columns, unread, and its number of rows."""
+    lazy = pl.scan_parquet(io.BytesIO(raw))
+    schema = lazy.collect_schema()
+    height = int(lazy.select(pl.len()).collect().item())
+    MOST.check(where=where, rows=height, columns=len(schema))
+    _of_kinds(schema, names, where)
+    return lazy, height
 
 
 def _of_kinds(schema: pl.Schema, names: tuple[str, ...], where: str) -> None:

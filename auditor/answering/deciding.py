@@ -7,9 +7,9 @@ from typing import Any
 
 from auditor.answering.reading import grammar_of, sides
 from auditor.answering.rows import SystemAnswer
-from auditor.answering.words import ReadWords, by_amount, by_choice, by_reasons, read_words, unread
+from auditor.answering.words import ReadWords, by_amount, by_choice, by_reasons, read_words
 from auditor.plan import Plan
-from auditor.plan_reading import AMOUNT, LOG_ODDS, REASONS
+from auditor.plan_reading import AMOUNT, CHOICE, LOG_ODDS, REASONS
 from auditor.readouts.choice import read_choice
 from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
 from auditor.readouts.reading import ReadAs
@@ -57,10 +57,10 @@ def decide_service(answer: ServiceAnswer, *, case_id: str, moment: str, plan: Pl
     choice, amount, reasons = answer.choice, answer.amount, answer.reasons
     read = ReadWords(outcome=Outcome.UNREADABLE, reason=f"the service returns no {how.readout}")
     if how.readout == AMOUNT and amount is not None:
-        read = by_amount(amount, plan) or unread(amount)
+        read = by_amount(amount, plan)
     elif how.readout == REASONS and reasons is not None:
-        read = by_reasons(reasons) or unread(reasons)
-    elif choice is not None:
+        read = by_reasons(reasons)
+    elif how.readout == CHOICE and choice is not None:
         read = by_choice(choice)
     return SystemAnswer(
         case_id=case_id,

@@ -48,36 +48,34 @@ def read_words(response: Response, *, plan: Plan, how: HowRead) -> ReadWords:
     """
     tool = how.form == "tool"
     if how.readout == AMOUNT:
-        amount = read_amount(response, amount_grammar_of(plan, how), tool=tool)
-        return by_amount(amount, plan) or unread(amount)
+        return by_amount(read_amount(response, amount_grammar_of(plan, how), tool=tool), plan)
     if how.readout == REASONS:
-        reasons = read_reasons(response, reason_grammar_of(plan, how), tool=tool)
-        return by_reasons(reasons) or unread(reasons)
+        return by_reasons(read_reasons(response, reason_grammar_of(plan, how), tool=tool))
     return by_choice(read_choice(response, grammar_of(plan, how)))
 
 
 def by_choice(choice: ReadAnswer[Choice]) -> ReadWords:
     """A choice is the decision."""
-    return unread(choice) if choice.value is None else ReadWords(outcome=CHOICES[choice.value])
+    return _unread(choice) if choice.value is None else ReadWords(outcome=CHOICES[choice.value])
 
 
-def by_amount(amount: ReadAnswer[Decimal], plan: Plan) -> ReadWords | None:
-    """An amount above the plan's line is a favourable decision; ``None`` where none was read."""
+def by_amount(amount: ReadAnswer[Decimal], plan: Plan) -> ReadWords:
+    """An amount above the plan's line is a favourable decision."""
     if amount.value is None:
-        return None
+        return _unread(amount)
     line = 0.0 if plan.reading.amount is None else plan.reading.amount.adverse_up_to
     granted = amount.value > Decimal(str(line))
     return ReadWords(outcome=Outcome.FAVOURABLE if granted else Outcome.ADVERSE, amount=float(amount.value))
 
 
-def by_reasons(reasons: ReadAnswer[tuple[str, ...]]) -> ReadWords | None:
-    """Any reason is one against the application; ``None`` where the answer was not read."""
+def by_reasons(reasons: ReadAnswer[tuple[str, ...]]) -> ReadWords:
+    """Any reason is one against the application."""
     if reasons.value is None:
-        return None
+        return _unread(reasons)
     return ReadWords(outcome=Outcome.ADVERSE if reasons.value else Outcome.FAVOURABLE, reasons=reasons.value)
 
 
-def unread(reading: ReadAnswer[Value]) -> ReadWords:
+def _unread(reading: ReadAnswer[Value]) -> ReadWords:
     """An answer that refuses or cannot be read: an outcome of its own."""
     refused = reading.read is ReadAs.REFUSED
     return ReadWords(outcome=Outcome.REFUSED if refused else Outcome.UNREADABLE, reason=reading.reason)

@@ -63,6 +63,16 @@ def concluded(audit: Audit, conclusion: str | None) -> SafeString:
     return format_html('<a href="{}#verdict">{}</a>', audit.get_absolute_url(), code(conclusion))
 
 
+def _finished(audit_of: Callable[[Any], Audit]) -> Column:
+    return Column(
+        "finished_at",
+        "Finished",
+        lambda row: audit_of(row).finished_at,
+        lambda row: utc(audit_of(row).finished_at),
+        "num",
+    )
+
+
 def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
     """Audits; a line has ``audit``, ``lead`` (the measurement of its verdict) and ``findings`` by severity."""
     return Table(
@@ -86,13 +96,7 @@ def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
                 _counts_cell,
             ),
             Column("requested_by", "", lambda line: line["audit"].requested_by),
-            Column(
-                "finished_at",
-                "Finished",
-                lambda line: line["audit"].finished_at,
-                lambda line: utc(line["audit"].finished_at),
-                "num",
-            ),
+            _finished(lambda line: line["audit"]),
         ),
     )
 
@@ -251,13 +255,7 @@ def findings_table(rows: Sequence[FindingRow], every: Every) -> Table:
             ),
             Column("audit", "Audit", lambda row: row.audit.number, _found_in_cell),
             Column("plan", "", lambda row: row.audit.plan.title),
-            Column(
-                "finished_at",
-                "Finished",
-                lambda row: row.audit.finished_at,
-                lambda row: utc(row.audit.finished_at),
-                "num",
-            ),
+            _finished(lambda row: row.audit),
             Column("rule", "", lambda row: row.rule),
             Column("condition", "", lambda row: row.condition),
             Column("criteria", "", lambda row: "; ".join(row.criteria)),
@@ -299,13 +297,7 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
                 lambda line: line["conclusion"] if line["audit"].complete else None,
                 lambda line: concluded(line["audit"], line["conclusion"]),
             ),
-            Column(
-                "finished_at",
-                "Finished",
-                lambda line: line["audit"].finished_at,
-                lambda line: utc(line["audit"].finished_at),
-                "num",
-            ),
+            _finished(lambda line: line["audit"]),
         ),
     )
 

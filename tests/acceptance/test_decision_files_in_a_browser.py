@@ -7,7 +7,6 @@ policy, nothing that axe calls serious or critical, and nothing wider than a pho
 from __future__ import annotations
 
 import gzip
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,10 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from auditor.mapping_files import write_mapping
-from tests.acceptance.commands import manage
 from tests.acceptance.sites import Site
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, WATCH
-from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit, answering
-from tests.acceptance.test_systems_in_a_browser import fits_a_phone
+from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit
+from tests.acceptance.test_systems_in_a_browser import fits_a_phone, prepared_site
 from tests.observed.made_up import mapping, table
 
 pytestmark = [
@@ -67,21 +65,11 @@ actions.register_plan(plan=read_plan(Path(PLAN)), actor=Actor(name="olga", role=
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    """An installation with an officer and a plan that asks nobody, as ``serve`` starts it; and where it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    data, plan = tmp_path / "data", tmp_path / "plan.toml"
-    data.mkdir()
+    """An installation with an officer and a plan that asks nobody."""
+    plan = tmp_path / "plan.toml"
     plan.write_text(PLAN, encoding="utf-8")
-    site = Site(data, plan, PLUMBLINE_LEASE_SECONDS="60")
-    assert manage(data, "migrate", "--verbosity", "0").returncode == 0
-    site.shell(f"PLAN, PASSWORD = {str(plan)!r}, {PASSWORD!r}\n{SETTING}")
-    process = site.start("serve", "--address", address)
-    answering(f"http://{address}/")
-    yield site, f"http://{address}"
-    site.stop(process)
-    assert process.returncode == 0, site.report_all()
+    with prepared_site(tmp_path / "data", plan, SETTING) as found:
+        yield found
 
 
 def until_ready(page: Page) -> None:

@@ -12,6 +12,7 @@ import socket
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,22 +69,28 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def served(tmp_path: Path, plan: Path) -> Iterator[tuple[Site, str]]:
-    """An installation with two administrators, a plan and data, as ``serve`` starts it; and where it answers."""
+@contextmanager
+def prepared_site(data: Path, plan: Path, setting: str) -> Iterator[tuple[Site, str]]:
+    """An installation as ``serve`` starts it, after a script that reads ``PLAN`` and ``PASSWORD``; its address too."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    data = tmp_path / "data"
     data.mkdir()
     site = Site(data, plan, PLUMBLINE_LEASE_SECONDS="60")
     assert manage(data, "migrate", "--verbosity", "0").returncode == 0
-    site.shell(f"PLAN, PASSWORD = {str(plan)!r}, {PASSWORD!r}\n{PEOPLE}")
+    site.shell(f"PLAN, PASSWORD = {str(plan)!r}, {PASSWORD!r}\n{setting}")
     process = site.start("serve", "--address", address)
     answering(f"http://{address}/")
     yield site, f"http://{address}"
     site.stop(process)
     assert process.returncode == 0, site.report_all()
+
+
+@pytest.fixture
+def served(tmp_path: Path, plan: Path) -> Iterator[tuple[Site, str]]:
+    """An installation with two administrators, a plan and data."""
+    with prepared_site(tmp_path / "data", plan, PEOPLE) as found:
+        yield found
 
 
 def log_in(page: Page, base: str, name: str) -> None:
