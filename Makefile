@@ -4,7 +4,8 @@
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
 #   make coverage  the same tests, with the lines they run; fails below the floor in pyproject.toml
 #   make check   style, types, layers, deployment settings, migrations
-#   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed)
+#   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed), then an audit of
+#                llama.cpp's server, which is built once (cmake and a C++ compiler; a quarter of an hour on two cores)
 #   make soak-tables   2,000 random tables, written by other programs and read back
 #   make docs    the documents as a site, with the Python API, in build/docs
 #   make bench   side-by-side measurements
@@ -49,6 +50,8 @@ check: install-dev
 
 soak: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(SOAK)
+	$(BIN)/python -m tests.systems.llama_server
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/answering/test_llama_server_is_audited.py
 
 soak-tables: install-dev
 	OMP_NUM_THREADS=1 PLUMBLINE_TEST_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ import redis
 from tests.settings import FOLDER
 
 START_SECONDS = 60
+SLOW_START_SECONDS = 180
 POSTGRESQL = "pginstall18"
 ROOT = os.geteuid() == 0
 # PostgreSQL refuses to run as root. This account is on every Unix machine and owns nothing.
@@ -123,6 +125,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def until_it_answers(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Wait for a server of a test's own: it says that it is well, or ends, or takes too long."""
+    end = time.monotonic() + SLOW_START_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            if httpx2.get(address, timeout=5).is_success:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.2)
+    raise RuntimeError(f"{Path(str(process.args[0])).name} did not start:\n{log.read_text()}")  # type: ignore[index]
 
 
 STARTERS = {"postgresql": _start_postgresql, "redis": _start_redis}

@@ -12,6 +12,7 @@ from typing import Any
 
 from auditor.systems.answer_tokens import steps_of
 from auditor.systems.asking import Finish, Request, Response, Scored, TokenStep, Usage
+from auditor.systems.chat_completions import read_steps
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
 from auditor.systems.log_probabilities import impossible
@@ -69,6 +70,9 @@ def _steps(
 ) -> tuple[tuple[TokenStep, ...] | None, str]:
     if not asked:
         return None, "not asked for"
+    if isinstance(choice.get("logprobs"), Mapping) and "content" in choice["logprobs"]:
+        # llama.cpp's server answers here in the form of chats.
+        return read_steps(objects(choice, "logprobs", "content"), asked=asked, written=written, final=final)
     tokens = maybe(choice, "logprobs", "tokens", kind=list)
     if not tokens:
         return None, "asked for, and none came back"

@@ -32,6 +32,13 @@ RAW = {
     "attributes": [{"field": "sex", "groups": ["male", "female"], "reference": "male"}],
     "tests": {"run": ["counterfactual"]},
 }
+#: Examples before it leave next to nothing for other words, so that a list of the likeliest tokens is complete.
+PLAIN = {
+    "template": "income 900, debt 800: no\nincome 9000, debt 100: yes\nincome 800, debt 900: no\n"
+    "{sex} applicant, loan to value {loan_to_value}:",
+    "answers": {"favourable": [" yes"], "adverse": [" no"], "mass_floor": 0.0},
+}
+NEAR = 1e-3
 EFFECT = "counterfactual/cf_net_effect/field=sex/group=female/vs=male"
 
 
@@ -95,3 +102,38 @@ def test_choices_in_a_form_are_those_that_the_weights_make(
     effect, same = found.measurement(EFFECT), white_box.measurement(EFFECT)
     assert effect.estimate == same.estimate
     assert [effect.counts[name] for name in ("b", "c")] == [same.counts[name] for name in ("b", "c")]
+
+
+def effects_inside(found: Audited, white: Audited) -> set[str]:
+    """The measurements that both depths have, each of the weights' inside the interval of the answers'."""
+    seen = {item.id: item for item in found.conclusions.measurements}
+    both = set()
+    for truth in white.conclusions.measurements:
+        item = seen.get(truth.id)
+        if item is not None and item.low is not None and item.high is not None and truth.estimate is not None:
+            assert item.low - NEAR <= truth.estimate <= item.high + NEAR, truth.id
+            both.add(truth.id)
+    return both
+
+
+def test_effects_of_the_weights_lie_inside_the_intervals_without_log_probabilities(
+    tmp_path: Path, server: Answering, white_box: Audited
+) -> None:
+    plan = plan_of(readout="choice", form="json_schema", max_tokens=1)
+    found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
+    assert EFFECT in effects_inside(found, white_box)
+
+
+def test_margins_and_effects_are_those_of_the_weights_where_both_answers_are_among_the_likeliest_tokens(
+    tmp_path: Path, demo_store: ModelStore
+) -> None:
+    plan = plan_from({**RAW, "prompt": PLAIN, "reading": {"max_tokens": 1}}, where="complete")
+    folder, store = tmp_path / "white", demo_store.root
+    white = auditor.audit(plan, folder=folder, model="demo:smollm2", data="demo:loanapp", store=store)
+    with answering(RealModel(load(demo_store.import_model("demo:smollm2"), threads=1))) as server:
+        found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
+    truth = {item.case_id: item.margin for item in white.conclusions.decisions}
+    seen = {item.case_id: item.margin for item in found.conclusions.decisions}
+    assert len(truth.keys() & seen.keys()) == 12
+    assert seen == {case: pytest.approx(truth[case], abs=NEAR) for case in seen}
+    assert EFFECT in effects_inside(found, white)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import httpx2
 import polars as pl
 import pytest
 
@@ -20,11 +18,10 @@ from auditor.plan import Plan, plan_from
 from auditor.records import Outcome
 from tests.language_models.bigram import yes_or_no
 from tests.language_models.tiny import save_tiny
-from tests.servers import free_port
+from tests.servers import free_port, until_it_answers
 
 pytestmark = pytest.mark.model
 
-START_SECONDS = 180
 SHOTS = "income 900, debt 800: deny\nincome 9000, debt 100: approve\nincome 800, debt 900: deny\n"
 RAW = {
     "schema": 2,
@@ -54,22 +51,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         process = subprocess.Popen([*command, *options], stdout=said, stderr=said, env=environment)
     try:
-        _wait(process, f"http://127.0.0.1:{port}/health", log)
+        until_it_answers(process, f"http://127.0.0.1:{port}/health", log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < end:
-        try:
-            if httpx2.get(address, timeout=5).is_success:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.2)
-    raise RuntimeError(f"transformers serve did not start:\n{log.read_text()}")
 
 
 def over_the_wire(folder: Path, url: str, model: Path, plan: Plan, *, dialect: str, extra: str = "") -> Audited:

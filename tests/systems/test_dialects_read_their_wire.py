@@ -12,7 +12,7 @@ import pytest
 from auditor.readouts.choice import ChoiceGrammar, read_choice
 from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
 from auditor.readouts.reading import ReadAs
-from auditor.systems.asking import Finish, Request, Usage
+from auditor.systems.asking import Finish, Request, TokenStep, Usage
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import CannotAsk, WireError
 from tests.systems.answering import Answering, answering
@@ -271,3 +271,11 @@ def test_an_end_mark_and_white_space_around_an_answer_are_no_other_text() -> Non
     for content, spoken in (("approve", ["approve", "<|eot|>"]), ("approve", [" approve"]), (" approve", [" approve"])):
         answer = {"choices": [{"message": {"content": content}, "logprobs": tokens(*spoken)}]}
         assert DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer).steps is not None
+
+
+def test_completions_in_the_form_that_llama_cpp_gives_them_have_log_probabilities() -> None:
+    likeliest = [{"token": " no", "logprob": -0.27}, {"token": " yes", "logprob": -1.69}]
+    content = [{"id": 787, "token": " no", "bytes": [32, 110, 111], "logprob": -0.27, "top_logprobs": likeliest}]
+    answer = {"choices": [{"text": " no", "logprobs": {"content": content}, "finish_reason": "length"}]}
+    found = DIALECTS["completions"].read(Request(prompt="p", top=2), answer)
+    assert found.steps == (TokenStep(" no", -0.27, ((" no", -0.27), (" yes", -1.69))),)
