@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from auditor.behaviour.metrics import CHANGED_WHEN_ASKED_AGAIN
-from auditor.records import Check, Role
+from auditor.records import Check
 from auditor.rounding import printed
 from auditor.statistics.pairs import zero_event_bound
 from auditor.statistics.results import Estimate
 from auditor.testing.asked_system import Answered, AskedSystem
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
-from auditor.testing.factory import measurement, not_tested
+from auditor.testing.factory import control_of_run, not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CHECK = "same system"
@@ -75,20 +75,15 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     share = changed / len(groups) if groups else None
     reason = seen.unjudged or "no application was asked again"
     yield UnadjustedMeasurement(
-        measurement(
+        control_of_run(
+            CARD,
             Estimate(
                 value=None if seen.unjudged else share,
                 n=len(groups),
                 method="share of applications whose answer changed between start, middle and end",
                 reason=None if share is not None and not seen.unjudged else reason,
             ),
-            test=CARD.name,
             metric=CHANGED_WHEN_ASKED_AGAIN,
-            role=Role.SUPPORTING,
-            subject={},
-            unit="rate",
-            higher_is_better=False,
-            cases="",
             level=level,
             checks=() if seen.unjudged else (seen.check(share),),
             counts={"changed": changed, "least_change_seen": seen.least if seen.by_answers else None},
