@@ -7,9 +7,10 @@ conclude(ledger)           ─▶ measurements, findings, controls
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from auditor.answering.evidence import Asking, asking_of
 from auditor.answering.preparing import prepare_system
@@ -31,8 +32,8 @@ from auditor.gathered import gather
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Ledger
 from auditor.making import Prepared, another_making, run_sha256
-from auditor.observed.as_filed import as_filed
-from auditor.observed.columns import Observed
+from auditor.observed.as_filed import answers_as_filed
+from auditor.observed.filed_values import FiledValue, filed_values
 from auditor.own_code import code_sha256
 from auditor.packing import Packing
 from auditor.plan import Plan
@@ -58,8 +59,10 @@ NO_INSIDE = "the run asks a system that answers: its inside cannot be seen"
 class Conclusions:
     """Everything a finished run says. ``scoring`` says how it was computed (packing, seconds), outside the hashes.
 
-    ``asking`` holds the answers of a system with what was sent for them; ``None`` where weights were scored. ``texts``
-    are those that decisions of weights were read from, in the order of their cases; empty where log-odds were read.
+    ``asking`` holds the answers of a system, or of an endpoint that described features, with what was sent for them;
+    ``None`` where nobody was asked. ``texts`` are those that decisions of weights were read from, in the order of their
+    cases; empty where log-odds were read. ``filed`` is what applications as filed say in the fields that tests on
+    decisions taken read; empty where the plan has no such test.
     """
 
     cases: tuple[Case, ...]
@@ -72,6 +75,7 @@ class Conclusions:
     scoring: Scoring
     asking: Asking | None = None
     texts: tuple[TextRow, ...] = ()
+    filed: tuple[FiledValue, ...] = ()
 
 
 def prepare(
@@ -128,12 +132,19 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         texts=found.texts,
         system=system,
     )
+    filed: tuple[FiledValue, ...] = ()
     if any(test.CARD.needs_decision_file for test in tests):
-        context = replace(context, decision_file=_as_filed(context, run))
+        values = _values_as_filed(context)
+        filed = filed_values(context.actual, values, run.data.mapping)
+        observed = answers_as_filed(context, values=values, mapping=run.data.mapping, unit=unit_of(context))
+        context = replace(context, decision_file=observed)
     drafts = [draft for test in tests for draft in _drafts(test, context)]
     scoring = Scoring(packing=found.packing, seconds=found.seconds)
-    concluded = _concluded(drafts, context, run=run, packs=packs, scoring=scoring)
-    return concluded if system is None else replace(concluded, asking=asking_of(ledger, found.answers))
+    concluded = replace(_concluded(drafts, context, run=run, packs=packs, scoring=scoring), filed=filed)
+    # A run on weights has a store where an endpoint was asked to describe what was found.
+    asked = system is not None or ledger.requests().exists()
+    answers = None if system is None else found.answers
+    return replace(concluded, asking=asking_of(ledger, answers)) if asked else concluded
 
 
 def _concluded(
@@ -175,20 +186,10 @@ def _tests(run: RunRecord) -> list[Test]:
     return tests
 
 
-def _as_filed(context: Context, run: RunRecord) -> Observed:
-    """The answers to the applications as filed as decisions taken on them, for the tests that read such."""
+def _values_as_filed(context: Context) -> list[Mapping[str, Any]]:
+    """What each application as filed says, in the order of its cases."""
     names = [application_of(case.cluster) if context.replicates > 1 else case.cluster for case in context.actual]
-    whose = [context.applicant(case.cluster) for case in context.actual]
-    return as_filed(
-        context.actual,
-        context.decisions,
-        values=[context.values[name] for name in names],
-        mapping=run.data.mapping,
-        amounts=context.amounts,
-        unit=unit_of(context),
-        reasons=context.reasons,
-        applicants=whose if len(set(whose)) < len(whose) else None,
-    )
+    return [context.values[name] for name in names]
 
 
 def _system(run: RunRecord, answers: Sequence[SystemAnswer]) -> AskedSystem | None:

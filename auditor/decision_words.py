@@ -130,8 +130,8 @@ def title_of(item: Measurement, whom: Applicants, mine: Sequence[Measurement]) -
     """What the gravest gap says of these applicants, in one line."""
     if item.conclusion is Conclusion.INCONCLUSIVE or item.estimate is None:
         what = "this run" if of_answers(item) else "this file"
-        return f"{_place(item)}: {what} cannot say whether {whom.words} fared as {item.reference}"
-    return f"{_place(item)}: {_seen(item, whom, mine)}"
+        return f"{place_of(item)}: {what} cannot say whether {whom.words} fared as {item.reference}"
+    return f"{place_of(item)}: {_seen(item, whom, mine)}"
 
 
 def of_answers(item: Measurement) -> bool:
@@ -139,7 +139,8 @@ def of_answers(item: Measurement) -> bool:
     return item.cases == AS_FILED_CASES
 
 
-def _place(item: Measurement) -> str:
+def place_of(item: Measurement) -> str:
+    """Where it was seen, to begin a title with."""
     return "As filed" if of_answers(item) else TAKEN
 
 

@@ -16,7 +16,7 @@ class Scoring(Hashed):
 
 
 class Sent(Hashed):
-    """What was sent to a system in a run, by all its processes.
+    """What was sent in a run, by all its processes: to a system that is audited, or to one that describes features.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Sent(Hashed):
         What was set aside or spent, in millionths of the currency.
     prompt_tokens, answer_tokens
         As the server counted them; 0 where it does not.
+    addresses
+        Those that gave an answer.
     """
 
     requests: int = 0
@@ -39,13 +41,14 @@ class Sent(Hashed):
     money: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    addresses: tuple[str, ...] = ()
 
 
 class Environment(Hashed):
     """``environment.json``: interpreter, machine, libraries, and how long it took.
 
     ``timings`` are seconds by step; ``scoring`` is ``None`` in runs from before it was kept, ``sent`` in those that ask
-    no system.
+    nobody.
     """
 
     python: str = ""

@@ -2,7 +2,8 @@
 
 ``cases``, ``decisions``, ``attributions``, ``measurements`` and ``findings`` are the files a repeat of the run
 reproduces byte for byte. A run that asks a system has ``answers`` and ``requests`` too; a repeat from the same answers
-reproduces them. One that reads the text of weights has ``texts``, which a repeat reproduces.
+reproduces them. One that has an endpoint describe features has ``requests``. One that reads the text of weights has
+``texts``, and one with tests on decisions taken ``as_filed``; a repeat reproduces both.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import polars as pl
 from auditor.canonical import canonical_json
 from auditor.environment import Environment
 from auditor.exceptions import StorageError, reason_of
+from auditor.observed.filed_values import FILED
+from auditor.observed.filed_values import SCHEMA as FILED_SCHEMA
 from auditor.records import Case
 from auditor.run_record import RunRecord
 
@@ -110,11 +113,14 @@ def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, envir
             "decisions.parquet": _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA),
             "attributions.parquet": _table([item.row() for item in conclusions.attributions], ATTRIBUTIONS_SCHEMA),
         }
-        tables |= asking.tables() if asking is not None else {}
         if conclusions.texts:
             tables[TEXTS] = _table([item.row() for item in conclusions.texts], TEXTS_SCHEMA)
+        if conclusions.filed:
+            tables[FILED] = _table([item.row() for item in conclusions.filed], FILED_SCHEMA)
         for name, table in tables.items():
             table.write_parquet(folder / name)
+        if asking is not None:
+            asking.write(folder)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = f"cannot be written: {reason_of(error)}"
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error

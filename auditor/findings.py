@@ -3,17 +3,18 @@
 One finding a contrast, from all its outcome measurements together; one a contrast whose decisions turn both ways and
 cancel; one a contrast whose answers are less readable; one for a model that hardly decides; one a group for gaps as
 filed, graded where a pack of the plan makes the measure primary; one a group, or a pair of groups of two attributes,
-for gaps in a decision file. The severity is the highest any of its measurements earns, with that measurement's rule.
+for gaps in a decision file, or in the answers as filed where they are measured as one: of a measure that both have the
+graver is told, once. The severity is the highest any of its measurements earns, with that measurement's rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from auditor.behaviour.metrics import CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
 from auditor.decision_findings import decided_on, of_decisions
-from auditor.decision_words import applicants_of
+from auditor.decision_words import applicants_of, of_answers
 from auditor.finding_rules import criteria_of, grade_filed
 from auditor.finding_words import (
     MATCHED,
@@ -41,6 +42,7 @@ from auditor.synthesis.ladder import summary_of
 from auditor.testing.state import State
 
 PAIR_METRICS = (NATURAL, RANGE, MATCHED, SHIFT)
+GROUP_RATES = "group_rates"
 FILED_METRICS = (RISK_DIFFERENCE, "smd")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
@@ -50,6 +52,7 @@ def find(
 ) -> tuple[Finding, ...]:
     """All findings, worst first, numbered F-001 onwards in that order."""
     drafts: list[Finding] = []
+    said = _said_twice(measurements, plan)
     if state.degenerate:
         drafts.append(_undecided(measurements, plan, packs, state))
     for attribute in plan.attributes:
@@ -63,14 +66,46 @@ def find(
                 found = [replace(item, cause=_cause(inside)) for item in found] or _inside(inside)
             drafts += _readable(pairs, plan, packs)
             drafts += found
-            drafts += _as_filed([item for item in mine if item.test == "group_rates"], plan, packs)
+            filed = [item for item in mine if item.test == GROUP_RATES and item.id not in said]
+            drafts += [_with_the_same(finding, said) for finding in _as_filed(filed, plan, packs)]
     for whom in applicants_of(plan):
-        drafts += of_decisions(decided_on(measurements, field=whom.field, group=whom.group), whom, plan, packs)
+        taken = decided_on(measurements, field=whom.field, group=whom.group)
+        mine = [item for item in taken if item.id not in said]
+        drafts += [_with_the_same(finding, said) for finding in of_decisions(mine, whom, plan, packs)]
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
         Finding(**{**finding.row(), "id": f"F-{number:03d}", "severity": finding.severity})
         for number, finding in enumerate(drafts, start=1)
     )
+
+
+def _said_twice(measurements: Sequence[Measurement], plan: Plan) -> dict[str, str]:
+    """Gaps of the answers as filed that are measured twice, as a plain group's: the less grave, and what tells it."""
+    rates = {_gap(item): item for item in measurements if item.test == GROUP_RATES and "group" in item.subject}
+    said: dict[str, str] = {}
+    for item in measurements:
+        other = rates.get(_gap(item))
+        if other is None or item is other or not of_answers(item):
+            continue
+        less, more = sorted((other, item), key=lambda one: _rank(one, plan))
+        said[less.id] = more.id
+    return said
+
+
+def _gap(item: Measurement) -> tuple[str, tuple[tuple[str, str], ...], str | None]:
+    return item.metric, tuple(sorted(item.subject.items())), item.reference
+
+
+def _rank(item: Measurement, plan: Plan) -> tuple[int, bool]:
+    """How grave it is; of equally grave ones that which the sheet of decisions taken measures."""
+    graded = grade_filed(item, plan) if item.role in (Role.PRIMARY, Role.EXPLORATORY) else None
+    return -1 if graded is None else graded.severity.rank, item.test != GROUP_RATES
+
+
+def _with_the_same(finding: Finding, said: Mapping[str, str]) -> Finding:
+    """A finding that also lists the rows of the same gaps that it tells."""
+    same = tuple(less for less, more in said.items() if more in finding.measurements)
+    return replace(finding, measurements=(*finding.measurements, *same))
 
 
 def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Iterable[Finding]:

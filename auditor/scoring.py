@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from auditor.answering.scoring import ask_chunk
+from auditor.answering.text import text_of_endpoint
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions, TextRow
@@ -106,7 +108,14 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             own = OwnWork.read(payload)
             test = _model_test(own.kind)
             context = compute_context_for(
-                test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
+                test,
+                plan=plan,
+                run=run,
+                loaded=loaded,
+                scorer=scorer,
+                should_stop=ledger.should_stop,
+                store=store,
+                open_endpoint=partial(text_of_endpoint, ledger=ledger, plan=plan, systems=store.systems),
             )
             reason = _silence(context, own.listened)
             work = None if reason else test.compute(context, own.work)

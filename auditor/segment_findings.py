@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from auditor.behaviour.metrics import IMPACT_RATIO, SEGMENTED_DIFFERENCE, SEGMENTS_DIFFER
-from auditor.decision_words import CAUSE, TAKEN, Applicants, advice_on, criteria_on, effect_of
+from auditor.decision_words import Applicants, advice_on, cause_of, criteria_on, effect_of, place_of
 from auditor.finding_rules import grade_filed
 from auditor.finding_words import say
 from auditor.plan import Plan
@@ -65,7 +65,10 @@ def of_segments(
     first, _, _, verdict = graded[0]
     yield Finding(
         id="",
-        title=(f"{TAKEN}: how {whom.words} fared beside {first.reference} differs by {say(first.subject['within'])}"),
+        title=(
+            f"{place_of(first)}: how {whom.words} fared beside {first.reference} differs by "
+            f"{say(first.subject['within'])}"
+        ),
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
@@ -73,7 +76,7 @@ def of_segments(
             "among many, so that a summary over all of them does not show that there is none."
         ),
         criteria=criteria_on(packs, [SEGMENTED_DIFFERENCE, IMPACT_RATIO], whom),
-        cause=CAUSE,
+        cause=cause_of(first),
         effect=effect_of(first),
         recommendation=advice_on(first, whom),
         measurements=tuple(

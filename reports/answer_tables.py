@@ -13,11 +13,15 @@ import polars as pl
 
 from auditor.answering.evidence import ANSWERS, REQUESTS
 from auditor.canonical import sha256_bytes
+from auditor.catalogue import card_of
 from auditor.evidence import TEXTS
+from auditor.observed.filed_values import FILED
 from auditor.plan_reading import LOG_ODDS
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, KNOWN, Asked, read_columns, slices
+from reports.remeasure import another_engine
+from reports.system_rows import describing_endpoints
 
 WRITTEN_OUT = re.compile(r"\\x([89a-f][0-9a-f])")
 """How a byte that is no UTF-8 stands in the text of an answer."""
@@ -38,23 +42,65 @@ def answer_mismatches(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mism
     run = bundle.run
     asked = run.reading is not None and not tables.decisions.is_empty()
     read = run.generated is not None and not tables.decisions.is_empty()
-    for file, expected in ((ANSWERS, asked), (REQUESTS, asked), (TEXTS, read)):
+    described = run.reading is None and _was_described(bundle)
+    filed = reads_as_filed(bundle)
+    written = {
+        ANSWERS: asked,
+        REQUESTS: asked or described,
+        TEXTS: read,
+        FILED: filed and not tables.decisions.is_empty(),
+    }
+    allowed = {
+        ANSWERS: run.reading is not None,
+        REQUESTS: run.reading is not None or bool(describing_endpoints(run)),
+        TEXTS: run.generated is not None,
+        FILED: filed or bool(another_engine(run.code)),
+    }
+    for file, expected in written.items():
         if expected and file not in bundle.contents:
-            yield Mismatch(name, file, "no such file", "one: the decisions of the run are read from answers")
+            yield Mismatch(name, file, "no such file", f"one: {_why(file, described=described)}")
             return
-        if file in bundle.contents and (run.reading is None if file != TEXTS else run.generated is None):
+        if file in bundle.contents and not allowed[file]:
             yield Mismatch(name, file, "a file that this run does not write", "none: no such answer was read")
             return
     if asked:
         yield from _of_a_system(name, bundle, tables)
         yield from _by_the_rule(name, bundle)
+    elif REQUESTS in bundle.contents:
+        yield from _exchanges(name, bundle, set())
     if read:
         texts = read_columns(bundle.contents[TEXTS], tuple(KNOWN[TEXTS]), where=TEXTS)
         yield from _decided(name, TEXTS, texts, tables, ("outcome",))
 
 
-def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
-    keys = set[str]()
+def reads_as_filed(bundle: Bundle) -> bool:
+    """Whether the run measures the answers to the applications as filed by tests on decisions taken.
+
+    Engines before this one kept nothing that such numbers follow from.
+    """
+    cards = map(card_of, bundle.plan.tests.run)
+    wanted = any(card is not None and card.needs_decision_file for card in cards)
+    return wanted and bundle.run.asks and not another_engine(bundle.run.code)
+
+
+def _why(file: str, *, described: bool) -> str:
+    if file == FILED:
+        return "the plan has tests on decisions taken, which follow from it"
+    return "an endpoint described features" if described else "the decisions of the run are read from answers"
+
+
+def _was_described(bundle: Bundle) -> bool:
+    """Whether a number of the bundle follows from what an endpoint said of features.
+
+    Engines before this one kept no such requests.
+    """
+    if not describing_endpoints(bundle.run) or another_engine(bundle.run.code):
+        return False
+    return any("describer" in item.subject and item.estimate is not None for item in bundle.measurements)
+
+
+def _exchanges(name: str, bundle: Bundle, keys: set[str]) -> Iterator[Mismatch]:
+    """Each request and answer against its hash; what is in order is added to ``keys``."""
     for rows in slices(bundle.contents[REQUESTS], tuple(KNOWN[REQUESTS]), where=REQUESTS):
         for key, request, answer, digest in rows.iter_rows():
             if key is None or request is None or sha256_bytes(request.encode()) != key:
@@ -67,6 +113,14 @@ def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]
                 yield Mismatch(name, f"{REQUESTS}: {key}", "a request that stands twice", "every request once")
                 return
             keys.add(key)
+
+
+def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
+    keys = set[str]()
+    damaged = list(_exchanges(name, bundle, keys))
+    if damaged:
+        yield from damaged
+        return
     answers = read_columns(bundle.contents[ANSWERS], tuple(KNOWN[ANSWERS]), where=ANSWERS)
     lost = answers.filter(~pl.col("request").is_in(sorted(keys)) | pl.col("request").is_null())
     if lost.height:

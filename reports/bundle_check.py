@@ -10,6 +10,7 @@ from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
+from auditor.observed.filed_values import FILED
 from auditor.policies.packs import catalogue
 from reports.answer_tables import answer_mismatches
 from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse
@@ -29,7 +30,7 @@ FIGURES = "figures/"
 FILES = frozenset(
     [
         *(MANIFEST, *RECORDS, PACKS, *TABLES),
-        *("attributions.parquet", "answers.parquet", "requests.parquet", "texts.parquet"),
+        *("attributions.parquet", "answers.parquet", "requests.parquet", "texts.parquet", FILED),
     ]
 )
 

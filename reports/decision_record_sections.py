@@ -9,6 +9,7 @@ from auditor.records import Measurement
 from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.evidence_sections import NOT_GIVEN, families_words, machine_words, population_rows, reason_words
+from reports.limitations import limitations_table
 from reports.story import Story
 from reports.wording import sentence_case
 
@@ -207,23 +208,7 @@ def limitations(story: Story) -> list[Block]:
             "The smallest difference that each comparison could have shown is printed",
         ),
     ]
-    if not story.governance.governed:
-        rows.append(
-            (
-                "Ungoverned run",
-                "No approval of the design stands behind the run, nobody reviewed the result",
-                "Recorded and counted; repeat the design under the workflow",
-            )
-        )
-    return [
-        Table(
-            title="",
-            head=("Limitation", "What it does to the conclusion", "What is done about it"),
-            rows=tuple(rows),
-            align="lll",
-            weights=(0.24, 0.4, 0.36),
-        )
-    ]
+    return [limitations_table(story, rows, weights=(0.24, 0.4, 0.36))]
 
 
 def not_in_run(story: Story) -> list[Block]:

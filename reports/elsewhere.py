@@ -24,8 +24,14 @@ from auditor.records import Conclusion, Measurement, Role
 from auditor.testing.families import NO_PROBABILITY
 from reports import numbers
 from reports.sentences import OWN, RANGE, SCORE, against, shown
-from reports.wording import SEEN, Design, field_words, joined, lower_first, on_file, sentence_case
+from reports.wording import SEEN, Design, field_words, joined, lower_first, of_answers, on_file, sentence_case
 
+OF_ANSWERS = {
+    "in decisions taken, between different applicants": "as filed, between different applicants",
+    "in decisions taken, at equal recorded factors": "as filed, at equal recorded factors",
+    "in scores on file, between different applicants": "in the score as filed, between different applicants",
+}
+"""A place where decisions taken are compared, in words of answers to the applications as filed."""
 FELL = CF_MARGIN_FELL_SHARE
 TURNED = CF_EXCESS_FLIP
 NAMED_AT_MOST = 4
@@ -153,6 +159,7 @@ def exploratory_sentence(
     """
     parts = []
     cancelled = _cancelled(measurements)
+    filed = set[tuple[str, str]]()
     for metric, place, taken in (
         (CF_NET_EFFECT, "in decisions at the model's own cut-off", False),
         (TURNED, "in decisions that turn both ways", False),
@@ -174,6 +181,7 @@ def exploratory_sentence(
                 for item in measurements
                 if item.metric == metric
                 and (on_file(item) if taken else not on_file(item))
+                and not (of_answers(item) and _gap(item) in filed)
                 and item.role is not Role.PRIMARY
                 and item.id not in but
                 and (item.conclusion is Conclusion.DIFFERENCE_FOUND or item.id in cancelled)
@@ -182,12 +190,19 @@ def exploratory_sentence(
             key=lambda item: (-abs(item.estimate or 0.0), item.id),
         )
         if found:
+            where = OF_ANSWERS.get(place, place) if of_answers(found[0]) else place
+            filed |= {_gap(item) for item in found if not taken}
             named = [f"{against([item])}{_what(item)} {numbers.estimate(item)}" for item in found[:most]]
             more = f", {len(found) - most} more" if len(found) > most else ""
-            parts.append(f"{place} ({', '.join(named)}{more})")
+            parts.append(f"{where} ({', '.join(named)}{more})")
     if not parts:
         return None
     return f"This is not the whole picture: exploratory tests found differences {joined(parts)}."
+
+
+def _gap(item: Measurement) -> tuple[str, str]:
+    """A metric and whom it is of: of answers as filed two tests may measure the same."""
+    return item.metric, f"{sorted(item.subject.items())} {item.reference}"
 
 
 def _what(item: Measurement) -> str:

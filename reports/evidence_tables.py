@@ -17,6 +17,7 @@ import polars as pl
 from auditor.answering.evidence import ANSWERS, REQUESTS
 from auditor.evidence import TEXTS
 from auditor.exceptions import InputError
+from auditor.observed.filed_values import FILED
 from auditor.tables import Limits, TooLargeError
 
 CASES, DECISIONS = "cases.parquet", "decisions.parquet"
@@ -46,6 +47,8 @@ KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "at_most": (pl.Float64, pl.Null),
         "mass_at_least": (pl.Float64, pl.Null),
         "mass_at_most": (pl.Float64, pl.Null),
+        "amount": (pl.Float64, pl.Null),
+        "reasons": (pl.List(pl.String), pl.Null),
         "model": TEXT,
         "fingerprint": TEXT,
     },
@@ -58,7 +61,10 @@ KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "ties": (pl.Int64,),
         "largest_difference": (pl.Float64, pl.Null),
         "trouble": TEXT,
+        "amount": (pl.Float64, pl.Null),
+        "reasons": (pl.List(pl.String), pl.Null),
     },
+    FILED: {"case_id": TEXT, "field": TEXT, "number": (pl.Float64, pl.Null), "word": (pl.String, pl.Null)},
 }
 SLICE = 50_000
 """Rows of a table that are at hand at once where it is read in slices."""

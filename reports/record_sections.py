@@ -6,6 +6,7 @@ from auditor.records import Measurement
 from auditor.run_record import RunRecord
 from reports import numbers, sentences, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
+from reports.limitations import limitations_table
 from reports.story import Story
 
 UNGOVERNED = (
@@ -147,23 +148,7 @@ def limitations(story: Story) -> list[Block]:
                 "The smallest detectable difference is printed for each contrast",
             )
         )
-    if not story.governance.governed:
-        rows.append(
-            (
-                "Ungoverned run",
-                "No approval of the design stands behind the run, nobody reviewed the result",
-                "Recorded and counted; repeat the design under the workflow",
-            )
-        )
-    return [
-        Table(
-            title="",
-            head=("Limitation", "What it does to the conclusion", "What is done about it"),
-            rows=tuple(rows),
-            align="lll",
-            weights=(0.3, 0.38, 0.32),
-        )
-    ]
+    return [limitations_table(story, rows, weights=(0.3, 0.38, 0.32))]
 
 
 def _repeat_words(run: RunRecord) -> str:

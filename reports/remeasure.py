@@ -1,29 +1,39 @@
 """Measuring anew: the tests on outputs, the ladder and the findings of a bundle, by the code that measured them.
 
-All that follows from decisions is computed from them: intervals, adjusted p-values, conclusions. Whatever code a run
-names, it is tried, or naming another version would be the way around it: the engine the run names must give the same
-numbers, another one may give others, and then the bundle is not compared rather than wrong. Tests on internals follow
-from activations, and the quality of the model from recorded outcomes; a bundle holds neither.
+All that follows from decisions, and from the amounts and reasons that were read with them, is computed from them:
+intervals, adjusted p-values, conclusions. Numbers as filed follow from what applications say of themselves too.
+Whatever code a run names, it is tried, or naming another version would be the way around it: the engine the run names
+must give the same numbers, another one may give others, and then the bundle is not compared rather than wrong. Tests on
+internals follow from activations, and the quality of the model from recorded outcomes; a bundle holds neither.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditor.answering.evidence import ANSWERS
+from auditor.counterfactuals import arm
 from auditor.evidence import TEXTS
-from auditor.exceptions import AuditorError
+from auditor.exceptions import AuditorError, InputError
+from auditor.observed.filed_values import FILED
 from auditor.records import Case, Decision, Measurement, Outcome
 from auditor.run_record import Code
 from reports.bundle import Bundle
 from reports.differences import Mismatch, first_difference, short
 from reports.evidence_tables import KNOWN, Asked, read_columns
 
+if TYPE_CHECKING:
+    from auditor.observed.columns import Observed
+    from auditor.observed.filed_values import FiledValue
+    from auditor.testing.context import Context
+
 LIBRARIES = ("numpy", "scipy", "polars")
 LADDER = "ladder"
+BY_RECORDED_OUTCOMES = ("model_quality",)
+"""Tests on outputs that follow from outcomes on record, which a bundle does not hold."""
 SAME_SYSTEM, GENERATED_TEXT = "same_system", "generated_text"
 WITHIN = 1e-9
 """How far a number may lie from the one measured, of its size: last digits are the processor's."""
@@ -54,6 +64,8 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     engine = another_engine(bundle.run.code)
     try:
         done = _compared(name, bundle, tables)
+    except InputError as error:
+        done = Remeasured((Mismatch(name, error.where, error.what, error.expected),))
     except Exception as error:
         # A run of another engine may ask for what this one does not know; of the same engine it is the bundle.
         if not engine and not isinstance(error, AuditorError):
@@ -125,13 +137,15 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
-    from auditor.behaviour import arm_rates, counterfactual, generated_text, group_rates, noise_floor, same_system
+    from auditor.catalogue import OBSERVED, OUTPUTS
     from auditor.conclusions import adjust_and_conclude
     from auditor.testing.context import Context
     from auditor.testing.unadjusted import UnadjustedMeasurement
 
-    by_answers = (counterfactual, arm_rates, group_rates, noise_floor, same_system, generated_text)
-    tests = {test.CARD.name: test for test in by_answers if bundle.run.asks}
+    by_answers = [test for test in OUTPUTS if test.CARD.name not in BY_RECORDED_OUTCOMES]
+    # Engines before this one kept no values of applications, from which numbers as filed follow.
+    as_filed = FILED in bundle.contents or not another_engine(bundle.run.code)
+    tests = {test.CARD.name: test for test in (*by_answers, *(OBSERVED if as_filed else ())) if bundle.run.asks}
     context = Context(
         plan=plan,
         cases=sorted(_cases(plan, tables), key=lambda case: case.id),
@@ -144,6 +158,8 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         texts=_texts(bundle),
         system=_system(bundle),
     )
+    if any(tests[test].CARD.needs_decision_file for test in _tests(plan, bundle) if test in tests):
+        context = replace(context, decision_file=_as_filed(context, bundle))
     drafts: list[UnadjustedMeasurement] = []
     for test in _tests(plan, bundle):
         if test in tests:
@@ -163,8 +179,8 @@ def _system(bundle: Bundle) -> Any:
     identity, how = bundle.run.model.manifest.system, bundle.run.reading
     if identity is None or how is None:
         return None
-    columns = ("case_id", "moment", "request", "outcome", "margin", "model", "fingerprint")
-    return AskedSystem(identity, how, [SystemAnswer(**row) for row in _rows(bundle, ANSWERS, columns)])
+    columns = ("case_id", "moment", "request", "outcome", "margin", "amount", "reasons", "model", "fingerprint")
+    return AskedSystem(identity, how, [SystemAnswer(**_with_reasons(row)) for row in _rows(bundle, ANSWERS, columns)])
 
 
 def _texts(bundle: Bundle) -> Any:
@@ -173,7 +189,38 @@ def _texts(bundle: Bundle) -> Any:
 
     if bundle.run.generated is None:
         return ()
-    return [TextRow(**row, text="") for row in _rows(bundle, TEXTS, tuple(KNOWN[TEXTS]))]
+    return [TextRow(**_with_reasons(row), text="") for row in _rows(bundle, TEXTS, tuple(KNOWN[TEXTS]))]
+
+
+def _with_reasons(row: dict[str, Any]) -> dict[str, Any]:
+    return row if row["reasons"] is None else {**row, "reasons": tuple(row["reasons"])}
+
+
+def _as_filed(context: Context, bundle: Bundle) -> Observed:
+    """The answers to the applications as filed, with what these say in the fields that are read beside."""
+    from auditor.behaviour.amount_gaps import unit_of
+    from auditor.observed.as_filed import answers_as_filed
+    from auditor.observed.filed_values import FiledValue, values_of
+
+    filed = [FiledValue(**row) for row in _rows(bundle, FILED, tuple(KNOWN[FILED]))]
+    _of_their_groups(context, filed)
+    values = values_of(context.actual, filed)
+    return answers_as_filed(context, values=values, mapping=bundle.run.data.mapping, unit=unit_of(context))
+
+
+def _of_their_groups(context: Context, filed: Sequence[FiledValue]) -> None:
+    """Refuse values that are not those of the cases: an application stands in the arms of its own groups."""
+    arms = {case.id: case.arms for case in context.actual}
+    said = {(one.case_id, one.field): one.word for one in filed}
+    if len(said) < len(filed) or not {one.case_id for one in filed} <= arms.keys():
+        raise InputError(FILED, "holds a value twice, or of no application as filed", "one of each application")
+    for attribute in context.plan.attributes:
+        for case, own in arms.items():
+            word = said.get((case, attribute.field))
+            if [group for group in attribute.groups if arm(attribute.field, group) in own] != [
+                group for group in attribute.groups if group == word
+            ]:
+                raise InputError(f"{FILED}: {case}: {attribute.field}", f"is {short(word)}", "the group of its arms")
 
 
 def _rows(bundle: Bundle, file: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ FORMS = {
     "record": "Sent as it stands, without a chat template.",
     "chat": "Sent through the chat template of the model's tokeniser.",
 }
+ENDPOINT = "endpoint:"
 READOUTS = {
     "log_odds": "log-odds of the favourable against the adverse answer",
     "choice": "the choice that the text of the answer makes",
@@ -49,6 +50,13 @@ def _log_probabilities(system: SystemIdentity) -> str:
 def is_handed_fields(run: RunRecord) -> bool:
     """Whether a service was asked, which takes no prompt."""
     return run.reading is not None and run.reading.form == FIELDS
+
+
+def describing_endpoints(run: RunRecord) -> list[str]:
+    """The endpoints that the plan has describe features, or try descriptions of them."""
+    settings = run.settings.get("interpretation", {})
+    named = [settings.get(role) for role in ("describer", "scorer")]
+    return list(dict.fromkeys(source for source in named if isinstance(source, str) and source.startswith(ENDPOINT)))
 
 
 def again_words(run: RunRecord) -> str:

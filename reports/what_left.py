@@ -7,10 +7,9 @@ from auditor.run_record import RunRecord
 from reports import numbers
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
-from reports.system_rows import is_handed_fields
+from reports.system_rows import describing_endpoints, is_handed_fields
 
 MILLION = 1_000_000
-DESCRIBER = "endpoint:"
 
 
 def what_left(story: Story) -> list[Block]:
@@ -22,13 +21,18 @@ def what_left(story: Story) -> list[Block]:
             Text("Nothing: decisions already taken were read on the machine that ran the audit, and nobody was asked.")
         ]
     if system is None:
-        return [Text(_of_weights(run))]
+        return [Text(_of_weights(run)), *(() if sent is None else _exchange(sent, run, _to_describe(sent)))]
     rows: list[tuple[str, Cell]] = [
         ("To", Literal(str(system.asked.get("url", run.model.source)))),
         ("What", _what(story)),
-        ("Kept", "every request with its answer, under its hash, in requests.parquet of the evidence; no key"),
     ]
-    blocks: list[Block] = [Pairs(rows=(*rows, *(_figures(sent, run) if sent is not None else ())))]
+    return _exchange(sent, run, rows)
+
+
+def _exchange(sent: Sent | None, run: RunRecord, rows: list[tuple[str, Cell]]) -> list[Block]:
+    """To whom what went, what is kept of it, and how often; what got no answer."""
+    kept = ("Kept", "every request with its answer, under its hash, in requests.parquet of the evidence; no key")
+    blocks: list[Block] = [Pairs(rows=(*rows, kept, *(_figures(sent, run) if sent is not None else ())))]
     if sent is not None and sent.failures:
         blocks.append(
             Table(
@@ -43,18 +47,19 @@ def what_left(story: Story) -> list[Block]:
 
 
 def _of_weights(run: RunRecord) -> str:
-    described = run.settings.get("interpretation", {})
-    asked = [str(described[role]) for role in ("describer", "scorer") if _is_endpoint(described.get(role))]
+    asked = describing_endpoints(run)
     if asked:
         return (
             f"Weights were read on the machine that ran the audit. Pieces of applications went to "
-            f"{' and '.join(dict.fromkeys(asked))}, to have features described."
+            f"{' and '.join(asked)}, to have features described."
         )
     return "Nothing: weights were read on the machine that ran the audit."
 
 
-def _is_endpoint(source: object) -> bool:
-    return isinstance(source, str) and source.startswith(DESCRIBER)
+def _to_describe(sent: Sent) -> list[tuple[str, Cell]]:
+    to = Literal(", ".join(sent.addresses)) if sent.addresses else "nobody answered"
+    what = "pieces of applications with the words that a feature is active on marked, and descriptions of features"
+    return [("To", to), ("What", what)]
 
 
 def _what(story: Story) -> str:
@@ -80,5 +85,4 @@ def _figures(sent: Sent, run: RunRecord) -> list[tuple[str, Cell]]:
         rows.append(("Tokens, as the server counted", tokens))
     if sent.money:
         rows.append(("Cost, in the currency of the listed prices", f"{sent.money / MILLION:,.2f}"))
-    asked = 0 if run.reading is None else run.reading.requests
-    return [("Requests planned", numbers.count(asked)), *rows]
+    return rows if run.reading is None else [("Requests planned", numbers.count(run.reading.requests)), *rows]

@@ -32,6 +32,7 @@ LISTING_SECONDS = 2.0
 """How often it is looked up whether the system is still listed, while it is asked."""
 
 KEPT = "what was answered is kept"
+WITHDRAWN = "the system is not listed any more, or otherwise"
 
 Done = TypeVar("Done")
 
@@ -69,16 +70,14 @@ def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSyst
         systems.open(run.model.source, store=store, caps=caps_of(plan), should_stop=stop.is_set) as system,
     ):
         _same(run, system)
-        if plan.limits.money is not None and system.listed.prices is None:
-            raise ModelError(
-                run.model.source, "has no prices, so that limits.money bounds nothing", "prices in its listing"
-            )
+        bounded_by_money(run.model.source, plan, system.listed)
         talk = conversation(system, plan=plan, how=how)
-        answers = _while_asking(
+        answers = while_asking(
             lambda: talk.ask(questions.cases, moment=questions.moment),
             stop=stop,
             should_stop=ledger.should_stop,
             unlisted=StillListed(systems, run.model.source, system.listed).unlisted,
+            break_off=system.break_off,
         )
     return SystemAnswers(answers=tuple(answers), seconds=time.perf_counter() - started)
 
@@ -87,6 +86,12 @@ def caps_of(plan: Plan) -> Caps:
     """The caps of a plan; what is listed holds beside them."""
     money = plan.limits.money
     return Caps(requests=plan.limits.requests, money=None if money is None else int(Decimal(str(money)) * MILLION))
+
+
+def bounded_by_money(source: str, plan: Plan, listed: Listed) -> None:
+    """Refuse a plan that bounds money, and a system without prices."""
+    if plan.limits.money is not None and listed.prices is None:
+        raise ModelError(source, "has no prices, so that limits.money bounds nothing", "prices in its listing")
 
 
 def _same(run: RunRecord, system: EndpointSystem | Service) -> None:
@@ -128,28 +133,35 @@ class StillListed:
         return None
 
 
-def _while_asking(
+def while_asking(
     work: Callable[[], Done],
     *,
     stop: Event,
     should_stop: Callable[[], bool],
     unlisted: Callable[[], SystemStopped | None],
+    break_off: Callable[[str], None],
 ) -> Done:
-    """Let another thread ask, and look after ledger and listing meanwhile: their connection belongs to this thread."""
+    """Let another thread ask, and look after ledger and listing meanwhile: their connection belongs to this thread.
+
+    Where the run is asked to stop, what is under way is finished and kept; where the system is not listed any more, it
+    is broken off.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="chunk") as pool:
         future = pool.submit(work)
         ended: SystemStopped | None = None
         try:
             while not wait([future], timeout=LOOK_SECONDS).done:
-                ended = ended or unlisted()
-                if ended is not None or should_stop():
+                if ended is None and (ended := unlisted()) is not None:
+                    stop.set()
+                    break_off(WITHDRAWN)
+                if should_stop():
                     stop.set()
         except BaseException:
             stop.set()  # what is under way is finished and kept
             raise
         try:
             return future.result()
-        except Interrupted:
+        except (Interrupted, SystemStopped):
             if ended is not None:
                 raise ended from None
             raise

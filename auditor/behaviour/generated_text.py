@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from auditor.behaviour.metrics import TEXTS_IN_DOUBT
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.records import Check, Role
+from auditor.records import Check
 from auditor.statistics.results import Estimate
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
-from auditor.testing.factory import measurement, not_tested
+from auditor.testing.factory import control_of_run, not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
@@ -44,20 +44,15 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         return
     doubtful = [text for text in texts if text.trouble]
     yield UnadjustedMeasurement(
-        measurement(
+        control_of_run(
+            CARD,
             Estimate(
                 value=len(doubtful) / len(texts) if texts else None,
                 n=len(texts),
                 method="share of texts whose tokens' log-probabilities differ when read again",
                 reason=None if texts else "no text was generated",
             ),
-            test=CARD.name,
             metric=TEXTS_IN_DOUBT,
-            role=Role.SUPPORTING,
-            subject={},
-            unit="rate",
-            higher_is_better=False,
-            cases="",
             level=level,
             checks=(_check(texts, doubtful),),
             counts={

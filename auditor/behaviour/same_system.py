@@ -8,6 +8,7 @@ identical questions differently is not judged, and then nothing of the run is ca
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from auditor.behaviour.metrics import CHANGED_WHEN_ASKED_AGAIN
-from auditor.records import Check, Role
+from auditor.records import Check
 from auditor.rounding import printed
 from auditor.statistics.pairs import zero_event_bound
 from auditor.statistics.results import Estimate
 from auditor.testing.asked_system import Answered, AskedSystem
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
-from auditor.testing.factory import measurement, not_tested
+from auditor.testing.factory import control_of_run, not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CHECK = "same system"
@@ -30,6 +31,8 @@ DATED = re.compile(r"(?<!\d)(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d
 """A day in the name of a model. A name without one is an alias, which may stand for another model tomorrow."""
 MOVED = 0.05
 """Nats: a margin that moves by more is another answer, though the outcome is the same."""
+WITHIN = 1e-9
+"""Of its size: an amount that lies further off is another one. Nearer it is the same, in other last digits."""
 WEIGHTS = "the weights of this run are files, whose hashes are checked when they are loaded"
 
 CARD = Card(
@@ -38,8 +41,9 @@ CARD = Card(
     method=(
         "The model and the fingerprint that answers name are compared with those of the probe. The same applications "
         "are asked again at the start, in the middle and at the end; of a system that answered identical questions of "
-        "the probe alike, and is asked without sampling, none of them may get another outcome or a margin that moves "
-        f"by more than {MOVED:g} nats. A system of which neither can be judged is said not to be judged."
+        "the probe alike, and is asked without sampling, none of them may get another outcome, another amount or other "
+        f"reasons where these are read, or a margin that moves by more than {MOVED:g} nats. A system of which neither "
+        "can be judged is said not to be judged."
     ),
     worrying="Another model, another fingerprint, or other answers: then no number of the run speaks of one system.",
     limitations=(
@@ -71,20 +75,15 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     share = changed / len(groups) if groups else None
     reason = seen.unjudged or "no application was asked again"
     yield UnadjustedMeasurement(
-        measurement(
+        control_of_run(
+            CARD,
             Estimate(
                 value=None if seen.unjudged else share,
                 n=len(groups),
                 method="share of applications whose answer changed between start, middle and end",
                 reason=None if share is not None and not seen.unjudged else reason,
             ),
-            test=CARD.name,
             metric=CHANGED_WHEN_ASKED_AGAIN,
-            role=Role.SUPPORTING,
-            subject={},
-            unit="rate",
-            higher_is_better=False,
-            cases="",
             level=level,
             checks=() if seen.unjudged else (seen.check(share),),
             counts={"changed": changed, "least_change_seen": seen.least if seen.by_answers else None},
@@ -196,8 +195,17 @@ def _asked_again(answers: Sequence[Answered]) -> dict[str, list[Answered]]:
 
 
 def _changed(group: Sequence[Answered]) -> bool:
-    """Whether any two of the answers to one application are apart, in whatever order they stand."""
-    margins = [answer.margin for answer in group if answer.margin is not None]
-    if len({answer.outcome for answer in group}) > 1 or 0 < len(margins) < len(group):
+    """Whether any two of the answers to one application are apart, in whatever order they stand.
+
+    What the plan or the listing has read of an answer is the answer: outcome, margin, amount, reasons in any order.
+    """
+    said = {(answer.outcome, None if answer.reasons is None else frozenset(answer.reasons)) for answer in group}
+    if len(said) > 1:
         return True
-    return bool(margins) and max(margins) - min(margins) > MOVED
+    margins = [answer.margin for answer in group if answer.margin is not None]
+    amounts = [answer.amount for answer in group if answer.amount is not None]
+    if any(0 < len(numbers) < len(group) for numbers in (margins, amounts)):
+        return True
+    if margins and max(margins) - min(margins) > MOVED:
+        return True
+    return bool(amounts) and not math.isclose(max(amounts), min(amounts), rel_tol=WITHIN)

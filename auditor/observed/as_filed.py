@@ -7,7 +7,7 @@ a file of decisions on them. Only applications as filed are in it: no counterfac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ from auditor.mappings import code_of
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed
 from auditor.records import NO_DECISION, Case, Decision, Outcome
 from auditor.run_record import MappedField, RunMapping
+
+if TYPE_CHECKING:
+    from auditor.testing.context import Context
 
 OUTCOMES = {Outcome.FAVOURABLE: FAVOURABLE, Outcome.ADVERSE: ADVERSE}
 SOURCE = "answers to the applications as filed"
@@ -65,6 +68,31 @@ def as_filed(
         cluster=_levels(fields[name], values) if (name := parts.get("cluster", "")) else None,
         applicants=None if applicants is None else np.unique(np.array(applicants), return_inverse=True)[1],
         source=SOURCE,
+    )
+
+
+def answers_as_filed(
+    context: Context, *, values: Sequence[Mapping[str, Any]], mapping: RunMapping, unit: str
+) -> Observed:
+    """The answers of a run to its applications as filed as decisions taken on them, for the tests that read such.
+
+    Parameters
+    ----------
+    context
+        Cases, decisions and what was read of the answers.
+    values, mapping, unit
+        See :func:`as_filed`.
+    """
+    whose = [context.applicant(case.cluster) for case in context.actual]
+    return as_filed(
+        context.actual,
+        context.decisions,
+        values=values,
+        mapping=mapping,
+        amounts=context.amounts,
+        unit=unit,
+        reasons=context.reasons,
+        applicants=whose if len(set(whose)) < len(whose) else None,
     )
 
 

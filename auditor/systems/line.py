@@ -85,6 +85,12 @@ class Line:
         prefix = prefix if listed.key_prefix is None else listed.key_prefix
         return {listed.key_header or header: f"{prefix}{secret}"}
 
+    def break_off(self, why: str) -> None:
+        """End what is under way at once, a token being fetched too, and send nothing more."""
+        self.transport.break_off(why)
+        if self._credentials is not None:
+            self._credentials.break_off(why)
+
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()

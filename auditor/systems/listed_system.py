@@ -83,6 +83,13 @@ class ListedSystem(Generic[AnyListed]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def break_off(self, why: str) -> None:
+        """End the requests under way at once, from another thread, and send nothing more.
+
+        They are noted as without an answer: there may be one that nobody kept, so what was set aside stays spent.
+        """
+        self._line.break_off(why)
+
     def close(self) -> None:
         """End the threads and close the connections."""
         self._asker.close()

@@ -75,6 +75,10 @@ class ClientCredentials:
         with self._lock:
             self._token = None
 
+    def break_off(self, why: str) -> None:
+        """End a token's fetching at once, and fetch no other."""
+        self._transport.break_off(why)
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()

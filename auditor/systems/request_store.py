@@ -26,6 +26,7 @@ from auditor.exceptions import StorageError
 
 VERSION = 1
 _BUSY_SECONDS = 120
+_PAGE = 4096
 _SCHEMA = """
 CREATE TABLE answers (
     key TEXT PRIMARY KEY, request BLOB NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL, sha256 TEXT NOT NULL,
@@ -209,13 +210,16 @@ class RequestStore:
         with self._writing:
             return dict(self._guarded(lambda: self._database.execute(query).fetchall()))
 
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses that gave an answer, as their listing has them; those of requests that name one."""
+        query = "SELECT DISTINCT json_extract(CAST(request AS TEXT), '$.system.url') AS url FROM answers ORDER BY url"
+        with self._writing:
+            rows = self._guarded(lambda: self._database.execute(query).fetchall())
+        return tuple(str(url) for (url,) in rows if url is not None)
+
     def evidence(self) -> Iterator[bytes]:
         """One line of canonical JSON an answer, by hash and without a clock: the same answers give the same bytes."""
-        with self._writing:
-            keys = [
-                row[0] for row in self._guarded(lambda: self._database.execute("SELECT key FROM answers").fetchall())
-            ]
-        for key in sorted(keys):
+        for key in self._keys():
             answer = self.kept([key])[key]
             line = {
                 "key": key,
@@ -225,6 +229,19 @@ class RequestStore:
                 "answer_sha256": sha256_bytes(answer.body),
             }
             yield canonical_json(line) + b"\n"
+
+    def _keys(self) -> Iterator[str]:
+        """The hashes of answered requests, in their order."""
+        page = self._page("")
+        while page:
+            yield from page
+            page = self._page(page[-1])
+
+    def _page(self, after: str) -> list[str]:
+        query = "SELECT key FROM answers WHERE key > ? ORDER BY key LIMIT ?"
+        with self._writing:
+            rows = self._guarded(lambda: self._database.execute(query, (after, _PAGE)).fetchall())
+        return [row[0] for row in rows]
 
     def _open(self) -> None:
         database = self._database

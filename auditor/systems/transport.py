@@ -18,7 +18,7 @@ import httpx2
 
 from auditor.exceptions import ModelError
 from auditor.systems.addresses import Pinned
-from auditor.systems.deadline import Deadline, TimedBackend
+from auditor.systems.deadline import BrokenOffError, Connections, Deadline, TimedBackend
 from auditor.systems.keys import Scrubber
 
 CONNECT_SECONDS = 10.0
@@ -106,7 +106,9 @@ class Transport:
         transport = httpx2.HTTPTransport(verify=verify, trust_env=False, limits=limits)
         # The library has no other place to hand it in; a test drips headers to see that it holds.
         pool: Any = transport._pool
-        pool._network_backend = TimedBackend(pool._network_backend, self._deadline)
+        self._connections = Connections()
+        self._why_broken_off = ""
+        pool._network_backend = TimedBackend(pool._network_backend, self._deadline, self._connections)
         self._client = httpx2.Client(
             transport=transport,
             trust_env=False,
@@ -121,8 +123,22 @@ class Transport:
         """Close the connections."""
         self._client.close()
 
+    def break_off(self, why: str) -> None:
+        """End what is under way at once, and send nothing more; a connection being made ends by its own time-out."""
+        self._why_broken_off = why
+        self._connections.break_off()
+
     def send(self, outgoing: Outgoing) -> Arrived | Fault:
         """Send once."""
+        try:
+            arrived = self._send(outgoing)
+        except BrokenOffError:
+            arrived = Fault("", reached=False)
+        if isinstance(arrived, Fault) and self._connections.broken_off:
+            return Fault(f"broken off: {self._why_broken_off}", reached=arrived.reached, lasting=True)
+        return arrived
+
+    def _send(self, outgoing: Outgoing) -> Arrived | Fault:
         end = self._deadline.end = time.monotonic() + self._seconds
         request = self._client.build_request(
             outgoing.method,

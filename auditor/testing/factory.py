@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.records import Conclusion, Measurement, Role
+from auditor.records import Check, Conclusion, Measurement, Role
 from auditor.statistics.results import Estimate
 from auditor.testing.card import Card
 
@@ -88,4 +88,29 @@ def measurement(
         method="; ".join(method),
         counts={**numbers, **(counts or {})},
         **more,
+    )
+
+
+def control_of_run(
+    card: Card,
+    estimate: Estimate,
+    *,
+    metric: str,
+    level: float,
+    checks: tuple[Check, ...],
+    counts: dict[str, float | int | None],
+) -> Measurement:
+    """The row of a control of the whole run: a share that should be 0, and its check, which ends all conclusions."""
+    return measurement(
+        estimate,
+        test=card.name,
+        metric=metric,
+        role=Role.SUPPORTING,
+        subject={},
+        unit="rate",
+        higher_is_better=False,
+        cases="",
+        level=level,
+        checks=checks,
+        counts=counts,
     )

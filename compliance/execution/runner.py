@@ -49,6 +49,7 @@ from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor, chain_head
 from compliance.model_store import model_store
 from compliance.models import Audit, Worker
+from compliance.plans.depth import UNREAD, Depth, reads
 from compliance.registry.keeping import keep
 from reports.governance import COMPLETE, DesignApproval, Governance
 
@@ -196,6 +197,8 @@ def _decisions(plan: Plan, request: Request, progress: Progress, stop: Callable[
     from auditor.decision_files import open_decisions, prepare_decisions
 
     progress.say(f"Reading {plan.run.model}")
+    if unread := [name for name in UNREAD[Depth.RECORD] if name in plan.model_fields_set]:
+        progress.say(f"Not used, since nobody is asked: {', '.join(f'[{name}]' for name in unread)}")
     file = open_decisions(plan.run.model, plan.run.mapping)
     for line in file.counts.lines():
         progress.say(line)
@@ -217,6 +220,10 @@ def _bound(plan: Plan, request: Request) -> Plan:
         if plan.run.data:
             what = f"{plan.run.data!r} is given beside a decision file, which is model and data at once"
             raise InputError(f"{request.plan}: run.data", what, "none")
+        for key in request.overrides:
+            if not reads(Depth.RECORD, key):
+                what = "is set, and nobody is asked: decisions are read as the file has them"
+                raise InputError(f"{request.plan}: {key}", what, "no such key, or a model or a system to ask")
         return plan
     for key in ("model", "data"):
         if not getattr(plan.run, key):

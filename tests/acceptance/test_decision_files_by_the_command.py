@@ -33,6 +33,9 @@ reference = "White"
 
 [tests]
 run = ["observed_rates", "observed_equal_factors", "counterfactual"]
+
+[limits]
+requests = 5
 """
 FILES = ("report.pdf", "annex.pdf", "result.json", "evidence.zip")
 
@@ -54,9 +57,10 @@ def test_a_decision_file_is_audited_recorded_and_verified(
     db: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, out = write_plan(tmp_path), tmp_path / "out"
-    call_command("audit", str(plan), "--out", str(out), "--no-progress")
-    said = capsys.readouterr().out
+    call_command("audit", str(plan), "--out", str(out))
+    said = "".join(capsys.readouterr())
     assert "1,000 of 1,000 applications of made_up; nobody was asked" in said
+    assert "Not used, since nobody is asked: [limits]" in said
     assert "comparisons" in said
     assert "are conclusive" in said
     row = Audit.objects.get()
@@ -78,6 +82,12 @@ def test_a_decision_file_is_audited_recorded_and_verified(
         (["--data", "demo:loanapp"], "is given beside a decision file, which is model and data at once"),
         (["--model", "decisions:nowhere.csv"], "nowhere.csv: there is no such file"),
         (["--set", "run.mapping="], "no mapping says what its columns mean"),
+        (
+            ["--set", "reading.readout=amount"],
+            "plan.toml: reading.readout: is set, and nobody is asked: decisions are read as the file has them; "
+            "expected no such key, or a model or a system to ask",
+        ),
+        (["--set", "limits.requests=5"], "plan.toml: limits.requests: is set, and nobody is asked"),
     ],
 )
 def test_what_cannot_be_bound_is_refused_in_one_line(

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from auditor.answering import scoring
+from auditor.exceptions import Interrupted
 from auditor.systems.exceptions import SystemStopped
 from auditor.systems.listing import ListedEndpoint
+from auditor.systems.request_store import RequestStore
 from tests.answering.asked import audited
-from tests.systems.answering import answering
+from tests.systems.answering import answering, wait_until
+from tests.systems.faults import Asked, Fault
 
 SLOWLY = "concurrency = 1\nrequests_a_second = 20"
 LATE = 60
@@ -68,6 +71,54 @@ def test_a_chunk_under_way_ends_and_goes_on_where_it_ended_once_it_is_listed_aga
         contents = [str(asked.body) for asked in server.asked if "Income" in str(asked.body)]
     assert found.run.reading is not None
     assert len(contents) == found.run.reading.requests
+
+
+@pytest.mark.usefixtures("_looked_up_often")
+@pytest.mark.parametrize("fault", [Fault(wire="hang"), Fault(wire="drip", seconds=0.5)])
+def test_requests_under_way_are_broken_off_at_once(tmp_path: Path, fault: Fault) -> None:
+    ended: list[float] = []
+
+    def later(asked: Asked) -> Fault | None:
+        return fault if "Income" in str(asked.body) else None
+
+    with answering(faults=later) as server:
+
+        def withdraw() -> None:
+            wait_until(lambda: sum("Income" in str(asked.body) for asked in server.asked) == 4, 60.0)
+            time.sleep(0.3)
+            (tmp_path / "systems.toml").write_text("")
+            ended.append(time.monotonic())
+
+        thread = threading.Thread(target=withdraw)
+        thread.start()
+        with pytest.raises(SystemStopped, match=r"^endpoint:x: is not listed any more"):
+            audited(tmp_path, server.url, more="concurrency = 4\nseconds = 600", tests__run=["counterfactual"])
+        taken = time.monotonic() - ended[0]
+        thread.join()
+        asked = sum("Income" in str(asked.body) for asked in server.asked)
+    assert taken < 5.0
+    assert asked == 4
+    with RequestStore(tmp_path / "run" / "ledger" / "requests.sqlite") as store:
+        assert store.totals().unended == 0
+        assert store.failures() == {"broken off: the system is not listed any more, or otherwise": 4}
+
+
+def test_a_stop_of_the_run_finishes_what_is_under_way(tmp_path: Path) -> None:
+    with answering(pause=1.0) as server:
+
+        def stop() -> None:
+            wait_until(lambda: sum("Income" in str(asked.body) for asked in server.asked) >= 4, 60.0)
+            (tmp_path / "run" / "ledger" / "stop").touch()
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        with pytest.raises(Interrupted):
+            audited(tmp_path, server.url, more="concurrency = 4", tests__run=["counterfactual"])
+        thread.join()
+    with RequestStore(tmp_path / "run" / "ledger" / "requests.sqlite") as store:
+        totals = store.totals()
+        assert totals.answers == totals.requests >= 4
+        assert store.failures() == {}
 
 
 def test_another_cap_is_the_same_asking_and_another_address_is_not() -> None:

@@ -35,6 +35,7 @@ RAW = {
     },
     "attributes": [{"field": "sex", "groups": ["male", "female"], "reference": "male"}],
     "tests": {"run": ["counterfactual"]},
+    "budget": {"threads": 1, "pack_tokens": 256, "max_prompt_tokens": 128},  # small packs are proven sooner
 }
 
 

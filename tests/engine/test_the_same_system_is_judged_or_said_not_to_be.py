@@ -58,6 +58,34 @@ def test_one_changed_answer_of_ten_ends_the_run() -> None:
     assert check.bound == 0.0
 
 
+def read(system: AskedSystem, **at_the_end: Any) -> AskedSystem:
+    """The same with an amount and reasons in every answer, of which the first application gets others at the end."""
+    usual: dict[str, Any] = {"amount": 1200.0, "reasons": ("R01", "R02")}
+    answers = [
+        answer.model_copy(
+            update=usual | (at_the_end if answer.case_id == "00" and answer.moment == "drift end" else {})
+        )
+        for answer in system.answers
+        if isinstance(answer, SystemAnswer)
+    ]
+    return replace(system, answers=answers)
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount": 1200.01}, {"amount": None}, {"reasons": ("R01",)}, {"reasons": None}, {"reasons": ()}]
+)
+def test_another_amount_and_other_reasons_are_another_answer(other: dict[str, Any]) -> None:
+    [check] = control(read(asked(**GREEDY), **other)).checks
+    assert not check.held
+    assert check.note == "1 of 10 answers changed when they were asked again"
+
+
+@pytest.mark.parametrize("same", [{}, {"amount": 1200.0000000001}, {"reasons": ("R02", "R01")}])
+def test_reasons_in_another_order_and_other_last_digits_are_the_same_answer(same: dict[str, Any]) -> None:
+    [check] = control(read(asked(**GREEDY), **same)).checks
+    assert check.held
+
+
 def test_it_says_which_change_it_would_have_seen() -> None:
     found = control(asked(**GREEDY))
     [check] = found.checks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,9 @@ class Reader:
     def __init__(self, answer: Any) -> None:
         self.reply, self.asked = answer, 0
 
-    def answer(self, prompt: str, *, tokens: int) -> str:
-        self.asked += 1
-        return str(self.reply(prompt))
+    def answers(self, prompts: Sequence[str], *, tokens: int) -> list[str]:
+        self.asked += len(prompts)
+        return [str(self.reply(prompt)) for prompt in prompts]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_a_real_model_answers_greedily_and_the_same_again() -> None:
 
     assert first is None or first.startswith("The marked words are ")
     assert describe_by_model(model, read.corpus, strength, strength > 0) == first
-    assert len(model.answer("Loan", tokens=4)) >= 1
+    assert len(model.answers(["Loan"], tokens=4)[0]) >= 1
 
 
 def test_the_describer_is_shown_the_marked_words_and_its_first_line_is_kept() -> None:

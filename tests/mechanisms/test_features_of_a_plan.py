@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from auditor.answering.text import text_of_endpoint
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder_check import read_decoder
-from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
+from auditor.ledger import FolderLedger
 from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.contrast_rows import ContrastCases
 from auditor.mechanisms._shared.feature_contrasts import contrasts_of, read_states, spread
@@ -25,15 +28,17 @@ from auditor.plan import Plan
 from auditor.records import Measurement, Role
 from auditor.statistics.minimums import interval_may_stand
 from auditor.synthesis.described_elsewhere import described_elsewhere
+from auditor.systems.opening import ListedSystems
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
-from tests.language_models.endpoints import said, serving
 from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms import typed
 from tests.mechanisms.asking import PACKABLE, asked, renderer
 from tests.records import manifest_of
+from tests.systems.answering import answering
+from tests.systems.describing import Describing, two_listed
 
 DATA = small_data(24)
 DICTIONARY = {"expansion": 4, "k": 4, "steps": 120, "batch": 256, "tokens": 100_000}
@@ -221,14 +226,13 @@ def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
 
 
 def by_endpoints(model: Any, folder: Path) -> tuple[Any, tuple[Measurement, ...]]:
-    """Interpretation with a describer and a scorer as ``endpoints.toml`` in a folder lists them."""
+    """Interpretation with a describer and a scorer as ``systems.toml`` in a folder lists them."""
     chosen = interpretation.Settings(
         applications=16, report=3, describer="endpoint:one", scorer="endpoint:another", contexts=2
     )
-    context = replace(
-        context_with(model, chosen),
-        open_endpoint=lambda name: EndpointTextModel(name, read_endpoint(folder / FILE, name)),
-    )
+    systems = ListedSystems(folder / "systems.toml")
+    opens = partial(text_of_endpoint, ledger=FolderLedger(folder / "run"), plan=PLAN, systems=systems)
+    context = replace(context_with(model, chosen), open_endpoint=opens)
     (result,) = typed.results(interpretation, context, asked(chosen, plan=PLAN, data=DATA))
     return result, concluded(interpretation, [result])
 
@@ -241,20 +245,21 @@ def told_by_models(measurements: tuple[Measurement, ...]) -> Measurement:
 
 
 def test_endpoints_describe_and_try_over_http(biased: Any, tmp_path: Path) -> None:
-    with serving(lambda _: said("the letter B.")) as one, serving(lambda _: said("Yes")) as another:
-        (tmp_path / FILE).write_text(
-            f'[one]\nurl = "{one.url}"\nmodel = "a"\n[another]\nurl = "{another.url}"\nmodel = "b"\n', encoding="utf-8"
-        )
+    with answering(Describing()) as server:
+        two_listed(tmp_path, server.url)
         result, measurements = by_endpoints(biased, tmp_path)
     told = told_by_models(measurements)
-    assert told.n == len(result.by_models.features) == len(one.asked) > 0
-    assert told.counts["answers_asked_for"] == len(another.asked)
+    asked = Counter(one.body["model"] for one in server.asked)
+    assert told.n == len(result.by_models.features) == asked["a"] > 0
+    # The same question about two features, or of their own and an exchanged description, goes out once.
+    assert told.counts["answers_asked_for"] >= asked["b"] > 0
     assert told.counts["answers_neither_yes_nor_no"] == 0
     assert {told.feature.words for told in result.by_models.features} == {"The marked words are the letter B"}
-    assert result.by_models.identities == (
-        {"endpoint": "one", "url": one.url, "model": "a"},
-        {"endpoint": "another", "url": another.url, "model": "b"},
-    )
+    named = [{key: identity[key] for key in ("endpoint", "url", "model")} for identity in result.by_models.identities]
+    assert named == [
+        {"endpoint": "one", "url": server.url, "model": "a"},
+        {"endpoint": "another", "url": server.url, "model": "b"},
+    ]
 
 
 def test_an_endpoint_nobody_listed_is_said_in_one_line_and_takes_nothing_else_with_it(
@@ -264,7 +269,7 @@ def test_an_endpoint_nobody_listed_is_said_in_one_line_and_takes_nothing_else_wi
     told = told_by_models(measurements)
     assert told.estimate is None
     assert told.missing_reason == (
-        "endpoint:one: no administrator has listed it; expected a table [one] in endpoints.toml"
+        "endpoint:one: no administrator has listed it; expected a table [endpoint.one] in systems.toml"
     )
     assert any(one.answers for one in result.features)
     assert any(item.metric == "interpretation_detection" and item.estimate is not None for item in measurements)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from auditor.exceptions import ModelError
 from auditor.systems.addresses import parse_address, pin
 from auditor.systems.keys import Scrubber
 from auditor.systems.transport import Arrived, Fault, Outgoing, Tls, Transport
-from tests.systems.answering import answering
+from tests.systems.answering import answering, wait_until
 from tests.systems.faults import Fault as Wire
 from tests.systems.faults import always
 
@@ -206,6 +207,24 @@ def test_a_client_certificate_is_shown(certificates: Path) -> None:
     with answering(tls=serving(certificates, client=True), faults=wire) as server:
         assert isinstance(sent(server.url, tls=with_one, host="models.example"), Arrived)
         assert isinstance(sent(server.url, tls=own, host="models.example"), Fault)
+
+
+def test_an_encrypted_request_under_way_is_broken_off_and_no_other_goes_out(certificates: Path) -> None:
+    own = Tls(authority=str(certificates / "ca.pem"))
+    with answering(tls=serving(certificates), faults=always(Wire(wire="hang"))) as server:
+        url = server.url.replace("127.0.0.1", "models.example")
+        pinned = pin(parse_address(url, networks=["127.0.0.0/8"], where="x"), where="x", resolve=numbers("127.0.0.1"))
+        transport = Transport(pinned, where="x", scrub=Scrubber(), tls=own, seconds=600)
+        with ThreadPoolExecutor(1) as thread:
+            under_way = thread.submit(transport.send, Outgoing(path="/chat/completions", content=b"{}"))
+            wait_until(lambda: len(server.asked) == 1)
+            transport.break_off("withdrawn")
+            found = under_way.result(timeout=5)
+        later = transport.send(Outgoing(path="/chat/completions", content=b"{}"))
+        transport.close()
+    assert found == Fault("broken off: withdrawn", reached=True, lasting=True)
+    assert later == Fault("broken off: withdrawn", reached=False, lasting=True)
+    assert len(server.asked) == 1
 
 
 def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ CARD = Card(
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     needs_decision_file=True,
-    label="Decisions taken: at equal factors",
+    label="Different applicants: at equal factors",
     metrics=(
         Metric(ADJUSTED_DIFFERENCE, "Difference at equal factors", "rate_difference", higher_is_better=True),
         Metric(CONDITIONAL_DENIAL_ODDS_RATIO, "Denial odds ratio at equal factors", "ratio", higher_is_better=False),

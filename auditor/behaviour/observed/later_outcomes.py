@@ -39,7 +39,7 @@ CARD = Card(
     ),
     references=("Hardt, Price and Srebro (2016)",),
     needs_decision_file=True,
-    label="Decisions taken: later outcomes",
+    label="Different applicants: later outcomes",
     metrics=(
         Metric(LATER_GAP, "Gap of good later outcomes among approvals", "rate_difference"),
         Metric(EQUAL_OPPORTUNITY_DIFFERENCE, "Equal opportunity difference", "rate_difference", higher_is_better=True),

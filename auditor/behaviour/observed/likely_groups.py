@@ -30,7 +30,7 @@ CARD = Card(
     ),
     references=("Elliott and others (2009)", "arXiv 1811.11154"),
     needs_decision_file=True,
-    label="Decisions taken: groups by probability",
+    label="Different applicants: groups by probability",
     metrics=(
         Metric(WEIGHTED_DIFFERENCE, "Difference of rates, weighted", "rate_difference", higher_is_better=True),
         Metric(WEIGHTED_RATIO, "Impact ratio, weighted", "ratio", higher_is_better=True),

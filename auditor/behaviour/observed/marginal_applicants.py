@@ -34,7 +34,7 @@ CARD = Card(
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     needs_decision_file=True,
-    label="Decisions taken: marginal applicants",
+    label="Different applicants: marginal applicants",
     metrics=(
         Metric(NEAR_LINE_DIFFERENCE, "Difference near the line", "rate_difference", higher_is_better=True),
         Metric(OVERLAP_GAP, "Overlap of denials with approvals", "share", higher_is_better=False),

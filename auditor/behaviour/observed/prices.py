@@ -39,7 +39,7 @@ CARD = Card(
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     needs_decision_file=True,
-    label="Decisions taken: prices and amounts",
+    label="Different applicants: prices and amounts",
     metrics=(
         Metric(PRICE_GAP, "Price gap", "", higher_is_better=False),
         Metric(PRICE_GAP_SD, "Price gap, in SD", "sd", higher_is_better=False),

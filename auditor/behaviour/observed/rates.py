@@ -45,7 +45,7 @@ CARD = Card(
     ),
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
     needs_decision_file=True,
-    label="Decisions taken: rates",
+    label="Different applicants: rates",
     metrics=(
         Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
         Metric(NEITHER_RATE, "Share decided neither way", "rate", higher_is_better=False),

@@ -24,7 +24,7 @@ CARD = Card(
     limitations="Reasons differ where factors do. Whether a reason was the true one is not seen in a file.",
     references=("12 CFR 1002.9(b)(2)",),
     needs_decision_file=True,
-    label="Decisions taken: reasons",
+    label="Different applicants: reasons",
     metrics=(Metric(REASON_GAP, "Gap of a reason's share of denials", "rate_difference"),),
 )
 

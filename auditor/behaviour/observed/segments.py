@@ -45,7 +45,7 @@ CARD = Card(
     ),
     references=("Mantel and Haenszel (1959)", "Tarone (1985)"),
     needs_decision_file=True,
-    label="Decisions taken: within segments",
+    label="Different applicants: within segments",
     metrics=(
         Metric(SEGMENTED_DIFFERENCE, "Difference within segments", "rate_difference", higher_is_better=True),
         Metric(SEGMENTED_RATIO, "Summary ratio, observed over expected", "ratio", higher_is_better=True),

@@ -12,6 +12,7 @@ keeps them as bytes. A result may hold ``attributions``, rows of :class:`Attribu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,6 @@ from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
 from auditor.language_models.decoder import Decoder
 from auditor.language_models.decoder_check import SHORT, read_decoder
-from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import likelihood, noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
@@ -29,13 +29,21 @@ from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
 from auditor.language_models.targets import Target, target_of
+from auditor.mechanisms._shared.text_model import TextModel
 from auditor.plan import Plan
 from auditor.prompts import Rendered
 from auditor.testing.context import FloatArray
 
+OpensEndpoint = Callable[[str], AbstractContextManager[TextModel]]
+
 
 def _no_other_model(source: str) -> Any:
     raise ModelError(source, "no model store is at hand here", "a run that brings one")
+
+
+def no_endpoint(source: str) -> AbstractContextManager[TextModel]:
+    """Where no run is at hand whose requests are kept."""
+    raise ModelError(source, "no endpoint can be asked here", "a run that keeps its requests")
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class ComputeContext:
     ``longest`` is the number of tokens of the run's longest prompt, which the view into the model is checked at.
     ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
     field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
-    another model by its source, for a test that has one describe what it found; ``open_endpoint`` gives one by the name
-    an administrator listed it under.
+    another model by its source, for a test that has one describe what it found; ``open_endpoint`` opens a listed one
+    (``endpoint:NAME``).
     """
 
     plan: Plan
@@ -57,7 +65,7 @@ class ComputeContext:
     should_stop: Callable[[], bool]
     longest: int = SHORT
     open_model: Callable[[str], LoadedModel] = _no_other_model
-    open_endpoint: Callable[[str], EndpointTextModel] = _no_other_model
+    open_endpoint: OpensEndpoint = no_endpoint
 
     def decoder(self) -> Decoder | ResidualView:
         """The view into the model, checked against the model's own logits at the length of the longest prompt."""

@@ -14,14 +14,13 @@ from auditor.chunk_rows import OwnWork
 from auditor.counterfactuals import Cluster, prompt_template, words_of
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
-from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.positions import switch_length
 from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
-from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext, OpensEndpoint, no_endpoint
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
 from auditor.run_record import RunRecord
@@ -91,10 +90,11 @@ def compute_context_for(
     scorer: PackedScorer,
     should_stop: Callable[[], bool],
     store: ModelStore | None = None,
+    open_endpoint: OpensEndpoint = no_endpoint,
 ) -> ComputeContext:
     """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields.
 
-    ``store`` is where other models come from that the test's settings name.
+    ``store`` is where other models come from that the test's settings name, ``open_endpoint`` opens endpoints.
     """
     fields = [(item.name, item.label, item.role) for item in run.data.mapping.fields]
     template = prompt_template(plan, fields, where="run")
@@ -107,16 +107,10 @@ def compute_context_for(
         whole: Rendered = wrap(plain) if wrap is not None else plain
         return whole
 
-    def kept(source: str) -> ModelStore:
+    def other(source: str) -> LoadedModel:
         if store is None:
             raise ModelError(source, "no model store is at hand here", "a run that brings one")
-        return store
-
-    def other(source: str) -> LoadedModel:
-        return load(kept(source).import_model(source), threads=plan.budget.threads)
-
-    def endpoint(name: str) -> EndpointTextModel:
-        return EndpointTextModel(name, read_endpoint(kept(f"endpoint:{name}").root / FILE, name))
+        return load(store.import_model(source), threads=plan.budget.threads)
 
     return ComputeContext(
         plan=plan,
@@ -127,7 +121,7 @@ def compute_context_for(
         should_stop=should_stop,
         longest=run.longest_prompt,
         open_model=other,
-        open_endpoint=endpoint,
+        open_endpoint=open_endpoint,
     )
 
 

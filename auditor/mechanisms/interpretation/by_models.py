@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from auditor.exceptions import Interrupted, ModelError
 from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Read
+from auditor.mechanisms._shared.text_model import TextModel
 from auditor.mechanisms.interpretation.card import ENDPOINT, LOCAL, Settings
 from auditor.mechanisms.interpretation.describers import (
     LocalTextModel,
-    TextModel,
     Tried,
     describe_by_model,
     try_descriptions,
@@ -19,6 +19,7 @@ from auditor.mechanisms.interpretation.describers import (
 from auditor.mechanisms.interpretation.describing import columns_of, dense, halves, thresholds
 from auditor.mechanisms.interpretation.result import Exchanged, FeatureInWords, NoModels, Told, ToldByModels
 from auditor.mechanisms.interpretation.scores import HeldOut, derangements
+from auditor.systems.exceptions import SystemStopped
 
 SAID_NOTHING = "the describer said nothing"
 
@@ -30,7 +31,7 @@ def told_by_models(context: ComputeContext, read: Read, reported: Sequence[int])
     """
     try:
         return _told(context, read, reported)
-    except ModelError as error:
+    except (ModelError, SystemStopped) as error:
         settings: Settings = context.settings
         return NoModels(describer=settings.describer, scorer=settings.scorer, reason=str(error))
 
@@ -92,5 +93,5 @@ def _row(latent: int, tried: Tried) -> Told:
 
 def _text_model(context: ComputeContext, source: str) -> AbstractContextManager[TextModel]:
     if source.startswith(ENDPOINT):
-        return context.open_endpoint(source.removeprefix(ENDPOINT))
+        return context.open_endpoint(source)
     return nullcontext(LocalTextModel(context.open_model(source.removeprefix(LOCAL))))

@@ -11,7 +11,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from auditor.chat import apply_template
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.corpus import Corpus
+from auditor.mechanisms._shared.text_model import TextModel
 from auditor.mechanisms.interpretation.answers import Answered, Answers
 from auditor.mechanisms.interpretation.scores import HeldOut, Question
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
@@ -41,17 +43,6 @@ FUZZ = (
 )
 
 
-class TextModel(Protocol):
-    """A model that answers a prompt with text, and says which one it is."""
-
-    @property
-    def identity(self) -> Any:
-        """For a model of the store its files and their hashes, for an endpoint its address."""
-
-    def answer(self, prompt: str, *, tokens: int) -> str:
-        """At most so many tokens, greedily."""
-
-
 @dataclass(frozen=True)
 class LocalTextModel:
     """A model of the store, asked through its chat template where it has one."""
@@ -63,8 +54,11 @@ class LocalTextModel:
         """As the store has it."""
         return None if self.loaded.manifest is None else self.loaded.manifest.identity.plain()
 
-    def answer(self, prompt: str, *, tokens: int) -> str:
-        """At most so many tokens, greedily."""
+    def answers(self, prompts: Sequence[str], *, tokens: int) -> list[str]:
+        """One answer a prompt, of at most so many tokens, greedily: each by itself, so that none moves another."""
+        return [self._answer(prompt, tokens=tokens) for prompt in prompts]
+
+    def _answer(self, prompt: str, *, tokens: int) -> str:
         tokenizer, model = self.loaded.tokenizer, self.loaded.model
         chat = bool(getattr(tokenizer, "chat_template", None))
         text = prompt
@@ -115,7 +109,8 @@ def describe_by_model(model: TextModel, corpus: Corpus, strength: FloatArray, ac
     order = np.argsort(-strength, kind="stable")
     contexts = list(dict.fromkeys(corpus.context[order[strength[order] > 0]].tolist()))[:EXAMPLES]
     pieces = [marked(corpus, np.flatnonzero(corpus.context == context), active) for context in contexts]
-    said = model.answer(DESCRIBE.format(pieces="\n".join(f"- {piece}" for piece in pieces)), tokens=EXAMPLE_TOKENS)
+    prompt = DESCRIBE.format(pieces="\n".join(f"- {piece}" for piece in pieces))
+    [said] = model.answers([prompt], tokens=EXAMPLE_TOKENS)
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     return f"The marked words are {lines[0].rstrip('.')}" if lines else None
 
@@ -217,14 +212,19 @@ def _draw(held: HeldOut, latent: int, *, contexts: int, seed: int) -> dict[str, 
 def _answers(
     scorer: TextModel, held: HeldOut, drawn: dict[str, list[tuple[int, str]]], words: str
 ) -> tuple[Answers, int]:
+    # All at once: a server answers several at a time.
+    prompts = [
+        (FUZZ if kind in ("right", "wrong") else DETECT).format(words=words, piece=piece)
+        for kind, shown in drawn.items()
+        for _, piece in shown
+    ]
+    heard = map(yes_or_no, scorer.answers(prompts, tokens=ANSWER_TOKENS))
     parts: dict[str, Answered] = {}
     silent = 0
     for kind, shown in drawn.items():
         wanted = kind in ("found", "right")
-        template = FUZZ if kind in ("right", "wrong") else DETECT
         right = 0.0
-        for _, piece in shown:
-            said = yes_or_no(scorer.answer(template.format(words=words, piece=piece), tokens=ANSWER_TOKENS))
+        for said in islice(heard, len(shown)):
             silent += said is None
             right += 0.5 if said is None else float(said == wanted)
         applications = len({int(held.application[context]) for context, _ in shown})

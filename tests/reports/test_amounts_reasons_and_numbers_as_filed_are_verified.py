@@ -1,0 +1,139 @@
+"""`verify` computes amounts, reasons and numbers as filed again: a forged one is named by its measurement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import auditor
+from auditor.canonical import canonical_json
+from auditor.door.results import Audited
+from tests.answering.test_amounts_and_reasons_are_read import of_endpoint
+from tests.engine.small import small_data, small_plan
+from tests.language_models.bigram import yes_or_no
+from tests.language_models.tiny import save_tiny
+from tests.reports.exchanging import Files, changed, refusals
+
+AS_FILED = ["observed_rates", "observed_prices", "observed_reasons", "observed_intersections"]
+BLACK = "field=race/group=Black"
+
+
+def files_of(found: Audited) -> Files:
+    return {path.name: path.read_bytes() for path in found.evidence.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def amounts(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("amounts")
+    return files_of(of_endpoint(folder, "amount", tests__run=["amount_gaps", *AS_FILED]))
+
+
+@pytest.fixture(scope="module")
+def reasons(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("reasons")
+    return files_of(of_endpoint(folder, "reasons", tests__run=["reasons_given", *AS_FILED]))
+
+
+def rows_of(files: Files) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(files["measurements.json"])
+    return rows
+
+
+def forged(files: Files, change: Callable[[dict[str, Any]], Mapping[str, Any]], *, start: str) -> tuple[Files, str]:
+    """A bundle whose first measurement with a number and an id that starts so says something else."""
+    rows = rows_of(files)
+    place = next(place for place, row in enumerate(rows) if row["id"].startswith(start) and row["estimate"] is not None)
+    rows[place] = {**rows[place], **change(rows[place])}
+    return {**files, "measurements.json": canonical_json(rows)}, rows[place]["id"]
+
+
+@pytest.mark.parametrize("kind", ["amounts", "reasons"])
+def test_what_a_run_wrote_holds_together(kind: str, request: pytest.FixtureRequest) -> None:
+    files: Files = request.getfixturevalue(kind)
+    assert refusals(files) == []
+    measured = {row["test"] for row in rows_of(files) if row["estimate"] is not None}
+    assert {"amounts": "amount_gaps", "reasons": "reasons_given"}[kind] in measured
+    assert "observed_rates" in measured
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("amounts", "amount_gaps/cf_amount_gap/"),
+        ("amounts", "observed_rates/selection_rate/field=race"),
+        ("amounts", "observed_prices/"),
+        ("reasons", "reasons_given/cf_reason_change/"),
+        ("reasons", "reasons_given/cf_reason_gap/"),
+        ("reasons", "observed_rates/selection_rate/"),
+    ],
+)
+def test_a_forged_number_is_named_with_its_measurement(kind: str, start: str, request: pytest.FixtureRequest) -> None:
+    files, name = forged(request.getfixturevalue(kind), lambda row: {"estimate": row["estimate"] + 0.01}, start=start)
+    found = refusals(files)
+    assert any(f"measurements.json: {name}: estimate: found" in line for line in found), found
+
+
+def test_a_forged_count_of_reasons_is_named_with_its_measurement(reasons: Files) -> None:
+    def more(row: dict[str, Any]) -> Mapping[str, Any]:
+        return {"counts": {**row["counts"], "differing": row["counts"]["differing"] + 1}}
+
+    files, name = forged(reasons, more, start="reasons_given/cf_reason_change/")
+    assert any(f"measurements.json: {name}: counts.differing: found" in line for line in refusals(files))
+
+
+def test_another_amount_in_an_answer_is_named_by_what_follows_from_it(amounts: Files) -> None:
+    def dearer(table: pl.DataFrame) -> pl.DataFrame:
+        filed = (pl.col("moment") == "") & pl.col("amount").is_not_null() & ~pl.col("case_id").str.contains("/")
+        return table.with_columns(amount=pl.when(filed).then(pl.col("amount") + 50).otherwise(pl.col("amount")))
+
+    found = refusals(changed(amounts, "answers.parquet", dearer))
+    assert any("measurements.json: amount_gaps/cf_amount_gap/" in line for line in found)
+    assert any("measurements.json: observed_prices/" in line for line in found)
+
+
+def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amounts: Files) -> None:
+    def exchanged(table: pl.DataFrame) -> pl.DataFrame:
+        swap = {"White": "Black", "Black": "White"}
+        return table.with_columns(word=pl.col("word").replace(swap))
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", exchanged))
+    assert line.startswith("evidence: as_filed.parquet: ")
+    assert line.endswith("expected the group of its arms")
+
+    def twice(table: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat([table, table.head(1)])
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", twice))
+    assert "a value twice" in line
+    [line] = refusals({name: data for name, data in amounts.items() if name != "as_filed.parquet"})
+    assert line == (
+        "evidence: as_filed.parquet: found no such file; expected one: the plan has tests on decisions taken, which "
+        "follow from it"
+    )
+
+
+def test_numbers_as_filed_of_weights_are_computed_again_too(tmp_path: Path) -> None:
+    weights = save_tiny(tmp_path / "weights", model=yes_or_no(0.7))
+    plan = small_plan(
+        schema=2,
+        prompt__answers={"favourable": [" yes"], "adverse": [" no"], "mass_floor": 0.0},
+        prompt__template="{income} {race} {sex}:",
+        reading={"readout": "choice", "temperature": 1.0, "max_tokens": 6},
+        noise={"reask": 0},
+        placebo=None,
+        tests__run=["counterfactual", "observed_rates"],
+    )
+    found = auditor.audit(
+        plan, folder=tmp_path / "run", model=f"dir:{weights}", data=small_data(60), store=tmp_path / "store"
+    )
+    files = files_of(found)
+    assert refusals(files) == []
+    changed_files, name = forged(
+        files, lambda row: {"estimate": row["estimate"] / 2}, start=f"observed_rates/selection_rate/{BLACK}"
+    )
+    assert any(f"measurements.json: {name}: estimate: found" in line for line in refusals(changed_files))
