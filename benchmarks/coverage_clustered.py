@@ -302,10 +302,10 @@ def counts(made: Made, *, repeats: int) -> Mapping[str, Count]:
             count.drawn += 1
             if estimate.interval is not None and name in truth:
                 count.given += 1
-                count.held += estimate.interval.low <= truth[name] <= estimate.interval.high
+                count.held += bool(estimate.interval.low <= truth[name] <= estimate.interval.high)
             if estimate.test is not None and name not in DESCRIBED and (not made.effect or name in TRUE_OF_ALL):
                 count.tested += 1
-                count.found += estimate.test.p_value <= 1 - LEVEL
+                count.found += bool(estimate.test.p_value <= 1 - LEVEL)
     return told
 
 
