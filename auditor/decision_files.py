@@ -150,7 +150,9 @@ def prepare_decisions(*, plan: Plan, file: DecisionFile, where: str = "plan") ->
     left_out = {"beyond the plan's limit": whole.n - audited.n} if audited.n < whole.n else {}
     for attribute in plan.attributes:
         levels = audited.attribute(attribute.field)
-        inside = sum(int(levels.mask(group).sum()) for group in attribute.groups) if levels is not None else 0
+        if levels is None:  # its groups are known by probability alone, and every application counts for each in part
+            continue
+        inside = sum(int(levels.mask(group).sum()) for group in attribute.groups)
         left_out[f"{attribute.field} in none of the plan's groups, left out of its contrasts"] = audited.n - inside
     counts, mapping, decided = file.counts, file.mapping, int(whole.decided.sum())
     run = RunRecord(

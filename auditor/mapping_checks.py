@@ -45,7 +45,7 @@ def check_mapping(table: Table | pl.DataFrame, mapping: DataMapping) -> list[str
             lines += _field_lines(table, item)
     if not any(item.role == "outcome" for item in mapping.fields):
         lines.append("no field has the role 'outcome': the model cannot be compared with recorded decisions")
-    if not any(item.role == "protected" for item in mapping.fields):
+    if not any(item.role == "protected" for item in mapping.fields) and not mapping.decisions.probabilities:
         lines.append("no field has the role 'protected': there is no group to compare")
     lines += table.notes if stops else _count_lines(table, mapping)
     return lines

@@ -20,6 +20,7 @@ NAMES = (
     "interpretation",
     "pages",
     "coverage",
+    "coverage_clustered",
     "inside_nulls",
     "planted_uses",
     "simulations",

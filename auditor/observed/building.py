@@ -22,6 +22,7 @@ from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, code_of
 from auditor.observed.bisg import Bisg, estimate
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities
+from auditor.observed.decided_together import DecidedTogether
 from auditor.observed.numbers import numbers_of
 from auditor.statistics.results import FloatArray, IntArray
 from auditor.tables import Table, as_table
@@ -121,6 +122,7 @@ class Builder:
             named = " and ".join(", ".join(table.groups) for table in (bisg.by_surname, bisg.by_place))
             what = f"the tables of surname and place name the groups {named}"
             raise DataError(source, what, "the same, in one order")
+        self.decided_together = DecidedTogether.of(mapping)
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = self.fields.get(parts.decided_at)
         self.ids: list[pl.Series] = []
@@ -134,6 +136,11 @@ class Builder:
     @property
     def columns(self) -> frozenset[str]:
         """The columns of the file that are read at all."""
+        return self._needed | frozenset(self.decided_together.columns)
+
+    @property
+    def _needed(self) -> frozenset[str]:
+        """Columns without which nothing can be said."""
         items = [part.item for part in self.words.values()] + [part.item for part in self.numbers.values()]
         items += [item for item in (self.id, self.date) if item is not None]
         items += [self.fields[name] for name in ((self.bisg.surname, self.bisg.place) if self.bisg else ())]
@@ -148,7 +155,7 @@ class Builder:
             For a column that is not there, or a cell that cannot be what its field says.
         """
         table = as_table(table)
-        for column in sorted(self.columns):
+        for column in sorted(self._needed):
             if column in table.unreadable:
                 what, expected = table.unreadable[column]
                 raise DataError(self.source, f"column {shown(column)} {what}", expected)
@@ -159,6 +166,7 @@ class Builder:
             words.add(table.frame, self.source)
         for counts in self.numbers.values():
             counts.add(table, self.source)
+        self.decided_together.add(table.frame)
         if self.id is not None:
             self.ids.append(table.frame[self.id.columns[0]].cast(pl.String).str.strip_chars())
         if self.bisg is not None:
@@ -303,6 +311,8 @@ class Builder:
         if whole.decided_at is not None and not np.isnat(whole.decided_at).all():
             known = whole.decided_at[~np.isnat(whole.decided_at)]
             yield f"decided from {known.min()} to {known.max()}"
+        if whole.applicants is None:
+            yield from self.decided_together.lines(whole.n)
         if self.bisg is not None:
             said = ", ".join(f"{how} {count:,}" for how, count in self.likely_by.items())
             yield f"groups of {self.bisg.attribute} made likely by {self.bisg.source}: {said}"

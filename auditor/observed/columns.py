@@ -188,10 +188,6 @@ class Observed:
                     found.append((part, of))
         return tuple(found)
 
-    def repeats(self) -> bool:
-        """Whether some applicants have several rows, so that rows are not people."""
-        return self.applicants is not None and len(np.unique(self.applicants)) < self.n
-
     def held_equal(self, *, but: Sequence[str] = ()) -> tuple[Control, ...]:
         """The legitimate factors as a regression takes them; those named in ``but`` are left out."""
         return tuple(

@@ -5,7 +5,7 @@ Protected minus reference throughout. Where a file lacks what a measure needs, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,16 @@ from auditor.observed.contrasts import ObservedContrast
 from auditor.statistics.adjusted import AdjustedDifference, adjusted_amounts, adjusted_rates
 from auditor.statistics.agreement import RaterAgreement, agreement
 from auditor.statistics.calibration import CalibrationGap, calibration_gap, quantile_edges
-from auditor.statistics.clustered import ClusteredRows, Kind, mean_error, widened_gap, widened_rate
+from auditor.statistics.clustered import (
+    ClusteredRows,
+    Kind,
+    mean_error,
+    sure_enough,
+    together,
+    widened_gap,
+    widened_rate,
+)
+from auditor.statistics.clustered_strata import widened_impact
 from auditor.statistics.groups import ImpactRatios, impact_ratios
 from auditor.statistics.mean_gaps import mean_gap
 from auditor.statistics.overlap import MarginalApplicants, marginal_applicants, qualification_index
@@ -95,15 +104,61 @@ def _difference(contrast: ObservedContrast, said: BoolArray, among: BoolArray, *
 def score_gap(contrast: ObservedContrast, score: Numbers, how: Sampling) -> Estimate:
     """Standardised mean difference of the system's score over decided applications that have one."""
     rows, protected, values = contrast.numbers(score)
-    return smd(
+    return _in_sds(contrast, rows, protected, values, how)
+
+
+def _in_sds(
+    contrast: ObservedContrast, rows: IntArray, protected: BoolArray, values: FloatArray, how: Sampling
+) -> Estimate:
+    clusters = contrast.clusters(rows)
+    found = smd(
         scores=values,
         protected=protected,
         reference=~protected,
-        clusters=applicants(contrast, rows),
+        clusters=clusters,
         level=how.level,
         resamples=how.resamples,
         seed=how.seed,
     )
+    return sure_enough(found, together(protected, clusters))
+
+
+def group_ratios(
+    observed: Observed,
+    levels: Levels,
+    said: BoolArray,
+    among: BoolArray,
+    *,
+    reference: str,
+    groups: Sequence[str] = (),
+    min_share: float,
+    level: float,
+) -> ImpactRatios:
+    """Every group's share of ``said`` among ``among``, both of shape (n,), over that of one of them.
+
+    Of the groups named, or of all that occur. Rows that belong together count so.
+    """
+    found = tallies_by(levels, said, among=among)
+    wanted = groups or [name for name, tally in found.items() if tally.n]
+    plain = impact_ratios(
+        tallies={name: found.get(name, Tally(0, 0)) for name in wanted},
+        reference=reference,
+        min_share=min_share,
+        level=level,
+    )
+    members = {name: levels.mask(name) & among for name in wanted}
+    rates = {name: rate_of(observed, said, members[name], level=level) for name in plain.rates}
+    base = members[plain.reference] if plain.reference else np.zeros_like(among)
+    ratios = {
+        name: widened_gap(ratio, _two(observed, said, members[name], base), kind="ratio")
+        for name, ratio in plain.ratios.items()
+    }
+    return replace(plain, rates=rates, ratios=ratios)
+
+
+def _two(observed: Observed, said: BoolArray, protected: BoolArray, reference: BoolArray) -> ClusteredRows:
+    rows = np.flatnonzero(protected | reference).astype(np.int64)
+    return ClusteredRows(said[rows], protected[rows], observed.clusters(rows))
 
 
 def scoring_rates(
@@ -114,8 +169,7 @@ def scoring_rates(
     middle = float(np.median(score.values[known])) if known.any() else 0.0
     with np.errstate(invalid="ignore"):
         above = score.values > middle
-    tallies = {name: tally for name, tally in tallies_by(levels, above, among=known).items() if tally.n}
-    return impact_ratios(tallies=tallies, reference=reference, min_share=min_share, level=level)
+    return group_ratios(observed, levels, above, known, reference=reference, min_share=min_share, level=level)
 
 
 def at_equal_factors(contrast: ObservedContrast, *, level: float) -> AdjustedDifference:
@@ -143,12 +197,8 @@ def by_segment(contrast: ObservedContrast, segments: Levels, *, level: float) ->
     }
     if not strata:
         return None
-    found = segmented_impact(strata=strata, level=level)
-    both = (counts.sum(axis=2) > 0).all(axis=1)[codes]
-    rows = ClusteredRows(
-        contrast.favourable[both], contrast.protected[both], contrast.clusters(contrast.rows[both]), codes[both]
-    )
-    return replace(found, difference=widened_gap(found.difference, rows, kind="difference"))
+    rows = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows), codes)
+    return widened_impact(segmented_impact(strata=strata, level=level), rows, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +230,39 @@ def later_gaps(contrast: ObservedContrast, how: Sampling) -> LaterGaps:
     kept = _difference(contrast, good, favoured, level=how.level)
     reason, labelled = _only_favourable(contrast, known), None
     if not reason:
-        labelled = compare_labelled(
-            labels=good[known],
-            decisions=contrast.favourable[known],
-            protected=contrast.protected[known],
-            reference=~contrast.protected[known],
-            clusters=applicants(contrast, contrast.rows[known]),
-            level=how.level,
-            resamples=how.resamples,
-            seed=how.seed,
-        )
+        labelled = _against_later(contrast, known, good, how)
     calibration, residual = None, None
     if observed.score is not None:
         calibration, residual = _of_score(contrast, observed.score, known, good, how)
     return LaterGaps(kept, labelled, reason, calibration, residual)
+
+
+def _against_later(contrast: ObservedContrast, known: BoolArray, good: BoolArray, how: Sampling) -> LabelledComparison:
+    """Decisions against later outcomes; equal opportunity has the test of two rates, for it is the gap of two."""
+    protected, clusters = contrast.protected[known], contrast.clusters(contrast.rows[known])
+    found = compare_labelled(
+        labels=good[known],
+        decisions=contrast.favourable[known],
+        protected=protected,
+        reference=~protected,
+        clusters=clusters,
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+    )
+    opportunity = found.equal_opportunity
+    if opportunity.value is not None:
+        test = _difference(contrast, contrast.favourable, known & good, level=how.level).test
+        opportunity = replace(opportunity, test=test)
+    of_good = together(protected[good[known]], None if clusters is None else clusters[good[known]])
+    # Both rates of both groups: the fewest clusters are those of the rarest of four.
+    belong = together(protected * 2 + good[known], clusters)
+    return replace(
+        found,
+        equal_opportunity=sure_enough(opportunity, of_good),
+        equalised_odds_difference=sure_enough(found.equalised_odds_difference, belong),
+        equalised_odds_ratio=sure_enough(found.equalised_odds_ratio, belong),
+    )
 
 
 def _only_favourable(contrast: ObservedContrast, known: BoolArray) -> str:
@@ -220,12 +289,13 @@ def _of_score(
         return None, missing(method="residual standardised mean difference", reason=reason, n=0)
     # Bins are quantiles of every score in the file, so that they are the same for every contrast.
     edges = quantile_edges(score.values[score.stated], bins=BINS)
+    clusters = contrast.clusters(rows)
     calibration = calibration_gap(
         scores=values,
         labels=labels,
         protected=protected,
         edges=edges,
-        clusters=applicants(contrast, rows),
+        clusters=clusters,
         level=how.level,
         resamples=how.resamples,
         seed=how.seed,
@@ -236,12 +306,12 @@ def _of_score(
         predictions=predicted,
         protected=protected,
         reference=~protected,
-        clusters=applicants(contrast, rows),
+        clusters=clusters,
         level=how.level,
         resamples=how.resamples,
         seed=how.seed,
     )
-    return calibration, residual
+    return calibration, sure_enough(residual, together(protected, clusters))
 
 
 def _on_a_line(values: FloatArray, labels: BoolArray) -> FloatArray:
@@ -272,15 +342,7 @@ def amount_gaps(contrast: ObservedContrast, part: Numbers, how: Sampling) -> Amo
             level=how.level,
             error=mean_error(values, protected, contrast.clusters(rows)),
         ),
-        in_sds=smd(
-            scores=values,
-            protected=protected,
-            reference=~protected,
-            clusters=applicants(contrast, rows),
-            level=how.level,
-            resamples=how.resamples,
-            seed=how.seed,
-        ),
+        in_sds=_in_sds(contrast, rows, protected, values, how),
         adjusted=adjusted_amounts(
             amounts=values,
             rows=rows,
@@ -315,11 +377,18 @@ def marginal(contrast: ObservedContrast, how: Sampling) -> MarginalApplicants | 
         rows=contrast.rows,
         group=contrast.protected,
         controls=contrast.observed.held_equal(),
+        clusters=contrast.clusters(contrast.rows),
         seed=how.seed,
     )
     if isinstance(index, str):
         return index
-    return marginal_applicants(index=index, favourable=contrast.favourable, group=contrast.protected, level=how.level)
+    return marginal_applicants(
+        index=index,
+        favourable=contrast.favourable,
+        group=contrast.protected,
+        clusters=contrast.clusters(contrast.rows),
+        level=how.level,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +411,14 @@ def agreement_gaps(contrast: ObservedContrast, *, level: float) -> AgreementGaps
     parts = []
     for members in (contrast.protected, ~contrast.protected):
         here = known & members
-        parts.append(agreement(system=contrast.favourable[here], person=person[here] == FAVOURABLE, level=level))
+        parts.append(
+            agreement(
+                system=contrast.favourable[here],
+                person=person[here] == FAVOURABLE,
+                clusters=contrast.clusters(contrast.rows[here]),
+                level=level,
+            )
+        )
     protected, reference = parts
     good = person == FAVOURABLE
     same = good == contrast.favourable
@@ -371,8 +447,3 @@ def reason_gaps(contrast: ObservedContrast, *, level: float) -> dict[str, Estima
         said[adverse] = given
         found[name] = _difference(contrast, said, adverse, level=level)
     return found
-
-
-def applicants(contrast: ObservedContrast, rows: IntArray) -> IntArray | None:
-    """Which of these rows belong together, applicants first; ``None`` where each is its own."""
-    return contrast.clusters(rows)

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
+from auditor.rounding import significant
+from auditor.statistics.clustered import Together, together
 from auditor.statistics.designs import AdjustedDesign, Control, make_design
 from auditor.statistics.logit import fit_logit
 from auditor.statistics.results import (
@@ -29,8 +31,8 @@ from auditor.statistics.results import (
     tost_level,
 )
 
-MIN_CLUSTERS = 20
-"""Fewer clusters tell too little of how much they differ for an interval to stand on."""
+LEFT_OUT = 5_000
+"""Clusters up to which each is left out in turn; of more a single one moves little, and the sandwich says the same."""
 LEAST_ERROR = 1e-10
 """What rounding leaves of an error that is 0, in probability or slope: of clusters that are copies of one another."""
 ALIKE = "no interval: nothing is left to vary"
@@ -42,8 +44,8 @@ class AdjustedDifference:
 
     ``difference`` is the mean difference of the probability of a favourable outcome (or of the amount, in its unit),
     protected minus reference; ``odds_ratio`` the odds of denial over those of the reference, ``None`` for an amount.
-    ``likelihood_ratio`` compares the fits with and without the group. ``controls`` are the columns held equal,
-    ``dropped`` what was left out of them and why.
+    ``likelihood_ratio`` compares the fits with and without the group, ``None`` where rows belong together. ``controls``
+    are the columns held equal, ``dropped`` what was left out of them and why.
     """
 
     difference: Estimate
@@ -79,8 +81,10 @@ def adjusted_rates(
 
     Notes
     -----
-    Errors are of the sandwich kind, with the factor G/(G − 1)·(n − 1)/(n − k) for G clusters and k columns, and
-    Student's quantiles of G − 1 degrees of freedom where there are clusters. The effect's error is the delta method's.
+    Errors of rows that stand alone are of the sandwich kind, with the factor (n − 1)/(n − k) for k columns. Where rows
+    belong together they are those of leaving out one cluster after another (in one step of the fit), for which the
+    sandwich is too sure of few or unequal clusters; of more than `LEFT_OUT` clusters the sandwich's, with the factor
+    G/(G − 1)·(n − 1)/(n − k). Quantiles are then Student's. The effect's error is the delta method's.
     """
     y = favourable.astype(np.float64)
     method = "difference at equal controls, logistic regression, average marginal effect"
@@ -94,18 +98,19 @@ def adjusted_rates(
     if fit is None or null is None:
         reason = "the controls separate the outcome perfectly or the fit does not converge"
         return _none(method, "conditional denial odds ratio, logistic regression", reason, len(y), counts)
-    codes, many = _cluster_codes(clusters, len(y))
-    cover = _sandwich(design, fit.residuals, fit.information, codes, many)
+    belong = together(group, clusters)
+    p = y - fit.residuals
+    cover = _cover(design, fit.residuals, fit.information, belong, weights=p * (1 - p))
     effect, gradient = _marginal(design, fit.coefficients)
     likelihood = max(0.0, 2 * (fit.log_likelihood - null.log_likelihood))
-    kind = "clustered errors" if codes is not None else "robust errors"
+    kind = "clustered errors" if belong is not None else "robust errors"
     return AdjustedDifference(
         difference=_estimate(
             value=effect,
             error=math.sqrt(float(gradient @ cover @ gradient)),
             n=len(y),
             method=f"{method}, {kind}",
-            clusters=many if codes is not None else None,
+            belong=belong,
             level=level,
             counts=counts,
         ),
@@ -114,11 +119,14 @@ def adjusted_rates(
             error=math.sqrt(float(cover[-1, -1])),
             n=len(y),
             kind=kind,
-            clusters=many if codes is not None else None,
+            belong=belong,
             level=level,
             counts=counts,
         ),
-        likelihood_ratio=Significance(float(stats.chi2.sf(likelihood, 1)), "likelihood ratio", likelihood),
+        # A likelihood takes every row for a case of its own.
+        likelihood_ratio=Significance(float(stats.chi2.sf(likelihood, 1)), "likelihood ratio", likelihood)
+        if belong is None
+        else None,
         controls=design.names,
         dropped=design.dropped,
     )
@@ -150,15 +158,15 @@ def adjusted_amounts(
     residuals = np.empty(len(amounts))
     for here, matrix in design.blocks():
         residuals[here] = amounts[here] - centre - matrix @ coefficients
-    codes, many = _cluster_codes(clusters, len(amounts))
-    cover = _sandwich(design, residuals, gram, codes, many)
-    kind = "clustered errors" if codes is not None else "robust errors"
+    belong = together(group, clusters)
+    cover = _cover(design, residuals, gram, belong)
+    kind = "clustered errors" if belong is not None else "robust errors"
     difference = _estimate(
         value=float(coefficients[-1]),
         error=math.sqrt(float(cover[-1, -1])),
         n=len(amounts),
         method=f"{method}, {kind}",
-        clusters=many if codes is not None else None,
+        belong=belong,
         level=level,
         counts=counts,
         least=LEAST_ERROR * max(float(np.abs(amounts).max()), 1e-300),
@@ -181,12 +189,20 @@ def _marginal(design: AdjustedDesign, beta: FloatArray) -> tuple[float, FloatArr
     return total / n, gradient / n
 
 
-def _sandwich(
-    design: AdjustedDesign, residuals: FloatArray, information: FloatArray, codes: IntArray | None, clusters: int
+def _cover(
+    design: AdjustedDesign,
+    residuals: FloatArray,
+    information: FloatArray,
+    belong: Together | None,
+    *,
+    weights: FloatArray | None = None,
 ) -> FloatArray:
-    width = design.width
-    n = len(residuals)
-    if codes is None:
+    """The covariance of the coefficients; ``weights`` are what each row adds to the information, by default 1."""
+    if belong is not None and belong.clusters <= LEFT_OUT:
+        return _of_clusters_left_out(design, residuals, information, belong, weights)
+    width, n = design.width, len(residuals)
+    clusters = n if belong is None else belong.clusters
+    if belong is None:
         meat = np.zeros((width, width))
         for here, matrix in design.blocks():
             scores = matrix * residuals[here][:, None]
@@ -196,7 +212,7 @@ def _sandwich(
         for here, matrix in design.blocks():
             scores = matrix * residuals[here][:, None]
             for at in range(width):
-                sums[:, at] += np.bincount(codes[here], weights=scores[:, at], minlength=clusters)
+                sums[:, at] += np.bincount(belong.codes[here], weights=scores[:, at], minlength=clusters)
         meat = sums.T @ sums
     bread = np.linalg.inv(information)
     factor = clusters / max(clusters - 1, 1) * (n - 1) / max(n - width, 1)
@@ -204,30 +220,46 @@ def _sandwich(
     return cover
 
 
-def _cluster_codes(clusters: npt.ArrayLike | None, n: int) -> tuple[IntArray | None, int]:
-    if clusters is None:
-        return None, n
-    names, codes = np.unique(np.asarray(clusters), return_inverse=True)
-    if codes.shape != (n,):
-        raise ValueError(f"clusters must have shape ({n},), got {codes.shape}")
-    return (None, n) if len(names) == n else (codes.astype(np.int64), len(names))
+def _of_clusters_left_out(
+    design: AdjustedDesign,
+    residuals: FloatArray,
+    information: FloatArray,
+    belong: Together,
+    weights: FloatArray | None,
+) -> FloatArray:
+    """Jackknife: how far the coefficients go where each cluster is left out, in one step of Newton's from the fit.
+
+    For least squares the step is the whole way.
+    """
+    width = design.width
+    sums, own = np.zeros((belong.clusters, width)), np.zeros((belong.clusters, width, width))
+    for here, matrix in design.blocks():
+        codes = belong.codes[here]
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        for rows in np.split(order, starts[1:]):
+            part, cluster = matrix[rows], codes[rows[0]]
+            sums[cluster] += residuals[here][rows] @ part
+            own[cluster] += (part if weights is None else part * weights[here][rows][:, None]).T @ part
+    # Pseudo-inverses: a level that one cluster alone has is gone with it.
+    moved = (np.linalg.pinv(information - own, hermitian=True) @ sums[:, :, None])[:, :, 0]
+    cover: FloatArray = (belong.clusters - 1) / belong.clusters * moved.T @ moved
+    return cover
 
 
-def _quantile(level: float, clusters: int | None) -> float:
-    tail = (1 - check_level(level)) / 2
-    return float(stats.norm.isf(tail) if clusters is None else stats.t.isf(tail, clusters - 1))
+def _quantile(level: float, belong: Together | None) -> float:
+    return float(stats.norm.isf((1 - check_level(level)) / 2)) if belong is None else belong.reach(level)
 
 
-def _test(z: float, clusters: int | None) -> Significance:
-    p = 2 * stats.norm.sf(abs(z)) if clusters is None else 2 * stats.t.sf(abs(z), clusters - 1)
-    name = "Wald" if clusters is None else f"Wald, t of {clusters - 1} degrees of freedom"
-    return Significance(p_value=float(p), method=name, statistic=z, sd_units=z)
+def _test(z: float, belong: Together | None) -> Significance:
+    if belong is None:
+        return Significance(p_value=float(2 * stats.norm.sf(abs(z))), method="Wald", statistic=z, sd_units=z)
+    return belong.significance(z, f"Wald, t of {significant(belong.fewest - 1, 3)} degrees of freedom")
 
 
-def _too_few(clusters: int | None) -> str | None:
-    if clusters is None or clusters >= MIN_CLUSTERS:
-        return None
-    return f"{clusters} clusters, at least {MIN_CLUSTERS} needed for an interval or a test"
+def _kind_of(belong: Together | None) -> str:
+    left_out = belong is not None and belong.clusters <= LEFT_OUT
+    return "Wald, errors of clusters left out" if left_out else "Wald, sandwich errors"
 
 
 def _estimate(
@@ -236,19 +268,19 @@ def _estimate(
     error: float,
     n: int,
     method: str,
-    clusters: int | None,
+    belong: Together | None,
     level: float,
     counts: dict[str, int | float | str],
     least: float = LEAST_ERROR,
 ) -> Estimate:
-    known = counts if clusters is None else {**counts, "clusters": clusters}
-    reason = _too_few(clusters) or (None if error > least else ALIKE)
+    known = counts if belong is None else {**counts, "clusters": belong.clusters}
+    reason = (belong.few if belong else "") or (None if error > least else ALIKE)
     if reason:
         return Estimate(value=value, n=n, method=method, reason=reason, counts=known)
 
     def interval(wanted: float) -> Interval:
-        reach = _quantile(wanted, clusters) * error
-        return Interval(value - reach, value + reach, wanted, "Wald, sandwich errors")
+        reach = _quantile(wanted, belong) * error
+        return Interval(value - reach, value + reach, wanted, _kind_of(belong))
 
     return Estimate(
         value=value,
@@ -256,7 +288,7 @@ def _estimate(
         method=method,
         interval=interval(level),
         tost_interval=interval(tost_level(level)),
-        test=_test(value / error, clusters),
+        test=_test(value / error, belong),
         counts={**known, "standard_error": error},
     )
 
@@ -267,22 +299,22 @@ def _odds(
     error: float,
     n: int,
     kind: str,
-    clusters: int | None,
+    belong: Together | None,
     level: float,
     counts: dict[str, int | float | str],
 ) -> Estimate:
     # The fit is of the favourable outcome: odds of denial are its inverse.
     method = f"conditional denial odds ratio, logistic regression, {kind}"
-    known = counts if clusters is None else {**counts, "clusters": clusters}
-    if reason := _too_few(clusters) or (None if error > LEAST_ERROR else ALIKE):
+    known = counts if belong is None else {**counts, "clusters": belong.clusters}
+    if reason := (belong.few if belong else "") or (None if error > LEAST_ERROR else ALIKE):
         return Estimate(value=math.exp(-slope), n=n, method=method, reason=reason, counts=known)
-    reach = _quantile(level, clusters) * error
+    reach = _quantile(level, belong) * error
     return Estimate(
         value=math.exp(-slope),
         n=n,
         method=method,
-        interval=Interval(math.exp(-slope - reach), math.exp(-slope + reach), level, "Wald, sandwich errors"),
-        test=_test(-slope / error, clusters),
+        interval=Interval(math.exp(-slope - reach), math.exp(-slope + reach), level, _kind_of(belong)),
+        test=_test(-slope / error, belong),
         counts=known,
     )
 

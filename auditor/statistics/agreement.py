@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from auditor.statistics.bootstrap import cluster_codes, cluster_totals
+from auditor.statistics.clustered import jackknifed, together, widened_rate, without
 from auditor.statistics.rates import Tally, wilson
 from auditor.statistics.results import (
+    BoolArray,
     Estimate,
+    FloatArray,
     Interval,
     Significance,
     booleans,
@@ -36,13 +41,17 @@ class RaterAgreement:
     lowered: Tally
 
 
-def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> RaterAgreement:
+def agreement(
+    *, system: npt.ArrayLike, person: npt.ArrayLike, clusters: npt.ArrayLike | None = None, level: float
+) -> RaterAgreement:
     """Share of alike decisions (Wilson) and Cohen's kappa with its large-sample interval (Fleiss, Cohen and Everitt).
 
     Parameters
     ----------
     system, person
         Shape (n,), 0/1: favourable or not, for the same applications in the same order.
+    clusters
+        Shape (n,), which applications belong together; by default each is its own.
 
     Notes
     -----
@@ -68,7 +77,36 @@ def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> 
         counts={"agreed": agreed.favourable, "raised": raised.favourable, "lowered": lowered.favourable},
     )
     cells = [[lowered.n - lowered.favourable, lowered.favourable], [raised.favourable, raised.n - raised.favourable]]
-    return RaterAgreement(share, _kappa(cells, n, level), agreed, raised, lowered)
+    kappa = _of_clusters(_kappa(cells, n, level), s, h, clusters, level)
+    return RaterAgreement(widened_rate(share, s == h, clusters), kappa, agreed, raised, lowered)
+
+
+def _of_clusters(plain: Estimate, s: BoolArray, h: BoolArray, clusters: npt.ArrayLike | None, level: float) -> Estimate:
+    """Kappa with the interval of clusters left out in turn, on the logarithm of 1 − κ, and without a test.
+
+    Its law is skewed where it is high; 1 − κ is disagreement over that by chance, a ratio.
+    """
+    belong = together(np.zeros(len(s)), clusters)
+    if belong is None or plain.value is None:
+        return plain
+    if belong.few:
+        return without(plain, belong)
+    codes, many = cluster_codes(clusters, n=len(s))
+    columns = np.column_stack([s != h, s, h, np.ones(len(s))]).astype(np.float64)
+    sample = jackknifed(cluster_totals(columns, codes=codes, clusters=many), _disagreement, belong, log=True)
+
+    def interval(wanted: float) -> Interval | None:
+        found = sample.interval(wanted)
+        return None if found is None else Interval(1 - found.high, 1 - found.low, wanted, f"{found.method} of 1 − κ")
+
+    counts = {**plain.counts, "clusters": many}
+    return replace(plain, interval=interval(level), tost_interval=interval(tost_level(level)), test=None, counts=counts)
+
+
+def _disagreement(sums: FloatArray) -> FloatArray:
+    apart, of_s, of_h = (sums[:, at] / sums[:, 3] for at in range(3))
+    found: FloatArray = apart / (of_s * (1 - of_h) + of_h * (1 - of_s))
+    return found
 
 
 def _kappa(cells: list[list[int]], n: int, level: float) -> Estimate:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from auditor.statistics.bootstrap import bootstrap_totals, cluster_codes, cluster_totals, sample_of
+from auditor.statistics.bootstrap import BootstrapSample, cluster_codes, cluster_totals, resampled_sums, sample_of
+from auditor.statistics.clustered import JackknifeSample, Together, jackknifed, sure_enough, together
 from auditor.statistics.many_cases import MANY, drawn_counts
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import (
@@ -15,6 +18,7 @@ from auditor.statistics.results import (
     SMALL_CELL,
     Estimate,
     FloatArray,
+    Interval,
     Significance,
     booleans,
     floats,
@@ -23,6 +27,7 @@ from auditor.statistics.results import (
 )
 
 BLOCK = 100_000
+EMPTIED: Final = "too many resamples leave a bin empty, so no interval is given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,19 @@ def calibration_gap(
     edges
         Inner bin edges, increasing; a score equal to an edge falls in the bin above it.
     clusters
-        Base profile of each row, for the interval. With repeated profiles rows are not exchangeable and the p-value is
-        withheld.
+        Which rows belong together; by default each is its own.
     min_cell
         Bins where either group has fewer cases are skipped and marked.
 
     Notes
     -----
-    A maximum is biased upward, also under no difference, so the p-value comes from permuting the group within bins:
-    the protected favourable count in a bin is then hypergeometric and is drawn as such.
-    p = (1 + #{≥ observed})/(R + 1).
+    A maximum is biased upward, also under no difference: percentiles of it never hold a gap of 0. The interval is
+    projected from those of the bins' gaps, as that of equalised odds is: the upper bound is the largest at the level,
+    the lower bound the largest at the error shared among the bins. The p-value comes from permuting the group within
+    bins: the protected favourable count in a bin is then hypergeometric and is drawn as such; p = (1 + #{≥ observed})/
+    (R + 1). Rows that belong together are not exchangeable: under no difference the gaps of the bins then have the
+    covariance of the residuals about the pooled shares, summed within clusters, and p comes from the largest of so many
+    correlated t. Under 20 clusters of a group there is neither interval nor p.
     """
     y = floats(scores, name="scores")
     truth, in_p = booleans(labels, name="labels"), booleans(protected, name="protected")
@@ -104,38 +112,93 @@ def calibration_gap(
         reason = f"no bin holds at least {min_cell} cases of both groups"
         return CalibrationGap(missing(method=method, reason=reason, n=n, **counts), tuple(bins))
 
-    def statistic(sums: FloatArray) -> FloatArray:
-        means = sums[:, 0::2] / sums[:, 1::2]
-        # A resample that empties a kept bin has no gap there; NaN marks it as undefined.
-        gaps: FloatArray = np.max(np.abs(means[:, 0::2] - means[:, 1::2]), axis=1)
-        return gaps
-
     tallies = [tally for index in kept for tally in (bins[index].protected, bins[index].reference)]
     seen = np.array([number for tally in tallies for number in (tally.favourable, tally.n)], dtype=np.float64)
-    value = float(statistic(seen[None, :])[0])
+    value = float(np.abs(_gaps(seen[None, :])).max())
     codes, k = cluster_codes(clusters, n=n)
+    belong = together(in_p, clusters)
+    samples: Sequence[BootstrapSample | JackknifeSample]
     if k == n > MANY:
-        sample = sample_of(_drawn(tallies, n=n, resamples=resamples, seed=seed), statistic, clusters=k)
+        samples = _resampled(_drawn(tallies, n=n, resamples=resamples, seed=seed), clusters=k)
     else:
         columns = np.column_stack(
             [part for index in kept for group in (in_p, ~in_p) for part in _columns((where == index) & group, truth)]
         )
-        sample = bootstrap_totals(
-            totals=cluster_totals(columns, codes=codes, clusters=k), statistic=statistic, resamples=resamples, seed=seed
-        )
-    reasons: list[str] = []
-    interval = sample.interval(level)
-    if interval is None:
-        reasons.append("too many resamples leave a bin empty, so no interval is given")
-    test = None
-    if k == n:
-        test = _permutation([bins[index] for index in kept], value, permutations, seed)
+        totals = cluster_totals(columns, codes=codes, clusters=k)
+        if belong is None:
+            samples = _resampled(resampled_sums(totals=totals, resamples=resamples, seed=seed), clusters=k)
+        else:
+            samples = [jackknifed(totals, _GapOf(at), belong) for at in range(len(kept))]
+    interval = _projected(samples, level=level)
+    why = None if interval else EMPTIED
+    if belong is None:
+        test: Significance | None = _permutation([bins[index] for index in kept], value, permutations, seed)
     else:
-        reasons.append("profiles repeat, so rows are not exchangeable and no p-value is given")
-    gap = Estimate(
-        value=value, n=n, method=method, interval=interval, test=test, reason="; ".join(reasons) or None, counts=counts
-    )
-    return CalibrationGap(gap, tuple(bins))
+        shown = [(where == index, bins[index]) for index in kept]
+        test = None if belong.few else _largest_t(shown, truth, in_p, belong, value, draws=permutations, seed=seed)
+    gap = Estimate(value=value, n=n, method=method, interval=interval, test=test, reason=why, counts=counts)
+    return CalibrationGap(sure_enough(gap, belong), tuple(bins))
+
+
+def _gaps(sums: FloatArray) -> FloatArray:
+    """The gap of every bin, shape (resamples, bins); not finite where a resample empties the bin."""
+    means = sums[:, 0::2] / sums[:, 1::2]
+    gaps: FloatArray = means[:, 0::2] - means[:, 1::2]
+    return gaps
+
+
+@dataclass(frozen=True, slots=True)
+class _GapOf:
+    """The gap of one bin, as a statistic of sums."""
+
+    at: int
+
+    def __call__(self, sums: FloatArray) -> FloatArray:
+        return _gaps(sums[:, 4 * self.at : 4 * self.at + 4])[:, 0]
+
+
+def _resampled(sums: FloatArray, *, clusters: int) -> list[BootstrapSample]:
+    """Every bin's gap over resampled sums."""
+    return [sample_of(sums, _GapOf(at), clusters=clusters) for at in range(sums.shape[1] // 4)]
+
+
+def _projected(samples: Sequence[BootstrapSample | JackknifeSample], *, level: float) -> Interval | None:
+    """Bounds of the largest absolute gap from the intervals of every bin's."""
+    bins = len(samples)
+    outer = [sample.interval(level) for sample in samples]
+    inner = [sample.interval(1 - (1 - level) / bins) for sample in samples]
+    wide, sure = [one for one in outer if one], [one for one in inner if one]
+    if len(wide) < bins or len(sure) < bins:
+        return None
+    low = max(max(0.0, one.low, -one.high) for one in sure)
+    high = max(max(one.high, -one.low) for one in wide)
+    return Interval(min(low, high), high, level, "projected from the intervals of every bin")
+
+
+def _largest_t(
+    bins: list[tuple[npt.NDArray[np.bool_], CalibrationBin]],
+    truth: npt.NDArray[np.bool_],
+    in_p: npt.NDArray[np.bool_],
+    belong: Together,
+    observed: float,
+    *,
+    draws: int,
+    seed: int,
+) -> Significance:
+    sums = np.empty((belong.clusters, len(bins)))
+    for at, (here, item) in enumerate(bins):
+        pooled = (item.protected.favourable + item.reference.favourable) / (item.protected.n + item.reference.n)
+        weights = np.where(in_p, 1 / item.protected.n, -1 / item.reference.n) * belong.grown * here
+        sums[:, at] = np.bincount(belong.codes, weights=weights * (truth - pooled), minlength=belong.clusters)
+    # The draws' covariance is that of the bins' gaps, whose root is taken where some of them do not vary.
+    values, vectors = np.linalg.eigh(sums.T @ sums * (belong.clusters - 1) / belong.clusters)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    generator = np.random.default_rng(seed)
+    freedom = belong.fewest - 1
+    shrunk = np.sqrt(generator.chisquare(freedom, size=draws) / freedom)
+    largest = np.abs(generator.normal(size=(draws, len(bins))) @ root.T).max(axis=1) / shrunk
+    reached = int(np.sum(largest >= observed - 1e-12))
+    return Significance(p_value=(1 + reached) / (draws + 1), method="largest of correlated t, cluster-robust")
 
 
 def _columns(here: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:

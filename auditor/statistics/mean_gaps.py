@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.statistics.adjusted import MIN_CLUSTERS
-from auditor.statistics.clustered import too_few
+from auditor.statistics.clustered import MeanError
 from auditor.statistics.results import Estimate, Interval, Significance, check_level, floats, missing, tost_level
 
 
 def mean_gap(
-    *, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float, error: tuple[float, int] | None = None
+    *, protected: npt.ArrayLike, reference: npt.ArrayLike, level: float, error: MeanError | None = None
 ) -> Estimate:
     """Mean of the protected group less that of the reference, with Welch's interval and test (unequal variances).
 
@@ -23,8 +22,7 @@ def mean_gap(
     protected, reference
         Shape (n_p,) and (n_0,): the amounts of either group, one a decision.
     error
-        Of the difference, with its degrees of freedom, where decisions belong together
-        (`auditor.statistics.clustered.mean_error`); else Welch's.
+        Of the difference, where decisions belong together; else Welch's.
 
     Notes
     -----
@@ -43,14 +41,14 @@ def mean_gap(
     counts |= {"median_p": float(np.median(y_p)), "median_0": float(np.median(y_0))}
     parts = [float(each.var(ddof=1)) / len(each) if len(each) > 1 else math.nan for each in (y_p, y_0)]
     spread = math.sqrt(sum(parts)) if not any(map(math.isnan, parts)) else math.nan
-    if error is not None and error[1] + 1 < MIN_CLUSTERS:
-        return Estimate(value=value, n=n_p + n_0, method=method, reason=too_few(error[1] + 1), counts=counts)
-    by, spread = ("Welch", spread) if error is None else ("cluster-robust", error[0])
+    if error is not None and error.belong.few:
+        return Estimate(value=value, n=n_p + n_0, method=method, reason=error.belong.few, counts=counts)
+    by, spread = ("Welch", spread) if error is None else ("cluster-robust", error.error)
     scale = max(float(np.abs(y_p).max()), float(np.abs(y_0).max()), 1e-300)
     if not spread > 1e-12 * scale:
         reason = "no interval: a group of one, or amounts all alike"
         return Estimate(value=value, n=n_p + n_0, method=method, reason=reason, counts=counts)
-    freedom = float(error[1]) if error is not None else _welch_freedom(parts, (n_p, n_0))
+    freedom = error.belong.fewest - 1 if error is not None else _welch_freedom(parts, (n_p, n_0))
 
     def interval(wanted: float) -> Interval:
         reach = float(stats.t.isf((1 - wanted) / 2, freedom)) * spread

@@ -11,13 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
+from auditor.statistics.bootstrap import cluster_codes
+from auditor.statistics.clustered import MIN_CLUSTERS, ClusteredRows, together, widened, widened_gap, widened_rate
 from auditor.statistics.designs import Control, make_design
 from auditor.statistics.logit import fit_logit
-from auditor.statistics.rates import Tally
+from auditor.statistics.rates import Tally, selection_rate
 from auditor.statistics.results import (
     BoolArray,
     Estimate,
@@ -55,13 +59,15 @@ class MarginalApplicants:
     ``gap`` is how much likelier a denied protected applicant is to look better than an approved reference one than a
     denied reference applicant is: 0 where denials of both groups look alike. It describes and does not judge: a group
     whose applications look better or worse as a whole moves it under equal treatment too. ``outranking`` counts the
-    protected denials that look better than at least ``MIN_APPROVED`` reference approvals.
+    protected denials that look better than at least ``MIN_APPROVED`` reference approvals, and ``outranking_rate`` is
+    their share.
     """
 
     near: dict[str, tuple[Tally, Tally]]
     near_gap: Estimate
     gap: Estimate
     outranking: Tally
+    outranking_rate: Estimate
     comparators: tuple[Comparator, ...]
 
 
@@ -70,6 +76,7 @@ def marginal_applicants(
     index: FloatArray,
     favourable: BoolArray,
     group: BoolArray,
+    clusters: npt.ArrayLike | None = None,
     width: float = 0.10,
     shown: int = 20,
     level: float,
@@ -82,6 +89,8 @@ def marginal_applicants(
         Shape (n,), how good each application looks by its legitimate factors; higher is better.
     favourable, group
         Shape (n,): the decision, and who is protected.
+    clusters
+        Shape (n,), which applications belong together; by default each is its own.
     width
         Share of the reference group on either side of the line that counts as near. The line is the index at which
         as many reference applications lie below as the reference group had denied.
@@ -90,30 +99,48 @@ def marginal_applicants(
 
     Notes
     -----
-    The gap is the difference of two areas under the ROC curve with the approvals in common, with DeLong's variance.
+    The gap is the difference of two areas under the ROC curve with the approvals in common, with DeLong's variance;
+    where applications belong together, with that of Obuchowski (1997), who sums DeLong's parts within clusters.
     """
     approved, denied = favourable & ~group, ~favourable & ~group
     refused = ~favourable & group
-    near = _near(index, favourable, group, width)
+    slices = _slices(index, favourable, group, width)
+    near = _near(slices, favourable, group)
+    together_by = None if clusters is None else np.asarray(clusters)
     if near:
+        here = slices >= 0
+        rows = ClusteredRows(
+            favourable[here], group[here], None if together_by is None else together_by[here], slices[here]
+        )
         near_gap = segmented_impact(strata=near, level=level).difference
+        near_gap = widened_gap(near_gap, _of_both(rows), kind="difference")
     else:
         near_gap = missing(method="difference near the line", reason="the reference group has no cases", n=0)
     rivals = np.sort(index[approved])
     # The twentieth worst approval: who looks better than it looks better than twenty.
     bar = rivals[MIN_APPROVED - 1] if len(rivals) >= MIN_APPROVED else np.inf
-    outranking = Tally(int((index[refused] > bar).sum()), int(refused.sum()))
+    above = index[refused] > bar
+    outranking = Tally.of(above)
     return MarginalApplicants(
         near=near,
         near_gap=near_gap,
-        gap=_gap(index[refused], index[denied], index[approved], level=level),
+        gap=_gap(index, refused, denied, approved, together_by, level=level),
         outranking=outranking,
+        outranking_rate=widened_rate(
+            selection_rate(outranking, level=level), above, None if together_by is None else together_by[refused]
+        ),
         comparators=_comparators(index, refused, approved, shown),
     )
 
 
 def qualification_index(
-    *, favourable: BoolArray, rows: IntArray, group: BoolArray, controls: Sequence[Control], seed: int = 0
+    *,
+    favourable: BoolArray,
+    rows: IntArray,
+    group: BoolArray,
+    controls: Sequence[Control],
+    clusters: npt.ArrayLike | None = None,
+    seed: int = 0,
 ) -> FloatArray | str:
     """How good every application looks: log-odds of approval by its legitimate factors, as the reference is decided.
 
@@ -121,6 +148,8 @@ def qualification_index(
     ----------
     favourable, rows, group, controls
         As `adjusted.adjusted_rates` takes them.
+    clusters
+        Shape (n,), which applications belong together: they are in one half, where there are enough of them.
     seed
         Of the halves of the reference group.
 
@@ -136,7 +165,10 @@ def qualification_index(
         return design
     if design.width < 3:
         return "no legitimate factor tells applications apart"
-    half = np.random.default_rng(seed).random(len(y)) < 0.5
+    codes, many = cluster_codes(clusters, n=len(y))
+    if many < MIN_CLUSTERS:  # one half might be empty, and no interval stands on so few
+        codes, many = cluster_codes(None, n=len(y))
+    half = (np.random.default_rng(seed).random(many) < 0.5)[codes]
     fits = [
         fit_logit(y, design, width=design.width - 1, weights=(~group & part).astype(float)) for part in (half, ~half)
     ]
@@ -150,29 +182,51 @@ def qualification_index(
     return index
 
 
-def _near(index: FloatArray, favourable: BoolArray, group: BoolArray, width: float) -> dict[str, tuple[Tally, Tally]]:
-    """Tallies of both groups near the line, in slices that hold equal shares of the reference group."""
+def _slices(index: FloatArray, favourable: BoolArray, group: BoolArray, width: float) -> IntArray:
+    """Which slice near the line each application is in, −1 elsewhere; they hold equal shares of the reference group."""
     if not 0 < width < 0.5:
         raise ValueError(f"width must lie in (0, 0.5), got {width}")
     reference = index[~group]
     if not len(reference):
-        return {}
+        return np.full(len(index), -1, dtype=np.int64)
     line = 1 - float(favourable[~group].mean())
     shares = np.linspace(max(0.0, line - width), min(1.0, line + width), SLICES + 1)
     edges = np.quantile(reference, shares)
-    inside = (index >= edges[0]) & (index <= edges[-1])
     slices = np.clip(np.searchsorted(edges, index, side="right") - 1, 0, SLICES - 1)
+    return np.where((index >= edges[0]) & (index <= edges[-1]), slices, -1)
+
+
+def _near(slices: IntArray, favourable: BoolArray, group: BoolArray) -> dict[str, tuple[Tally, Tally]]:
+    """Tallies of both groups by slice; nothing where the reference group has no application."""
+    if group.all():
+        return {}
+    cell = (slices * 2 + group) * 2 + favourable
+    counts = np.bincount(cell[slices >= 0], minlength=4 * SLICES).reshape(SLICES, 2, 2)
     return {
-        f"slice {at + 1}": (
-            Tally.of(favourable[inside & group & (slices == at)]),
-            Tally.of(favourable[inside & ~group & (slices == at)]),
-        )
-        for at in range(SLICES)
+        f"slice {at + 1}": (Tally(int(both[1, 1]), int(both[1].sum())), Tally(int(both[0, 1]), int(both[0].sum())))
+        for at, both in enumerate(counts)
     }
 
 
-def _gap(refused: FloatArray, denied: FloatArray, approved: FloatArray, *, level: float) -> Estimate:
+def _of_both(rows: ClusteredRows) -> ClusteredRows:
+    """Rows of slices that hold both groups: others say nothing of a difference."""
+    assert rows.strata is not None  # noqa: S101 - every application near the line is in a slice
+    counts = np.bincount(rows.strata * 2 + rows.protected, minlength=2 * SLICES).reshape(-1, 2)
+    both: BoolArray = np.all(counts > 0, axis=1)
+    return rows.those(both[rows.strata])
+
+
+def _gap(
+    index: FloatArray,
+    of_protected: BoolArray,
+    of_reference: BoolArray,
+    favoured: BoolArray,
+    clusters: npt.NDArray[Any] | None,
+    *,
+    level: float,
+) -> Estimate:
     method = "overlap of denials with approvals, protected less reference"
+    refused, denied, approved = index[of_protected], index[of_reference], index[favoured]
     n = len(refused) + len(denied) + len(approved)
     counts: dict[str, int | float | str] = {
         "denied_p": len(refused), "denied_0": len(denied), "approved_0": len(approved),
@@ -202,7 +256,7 @@ def _gap(refused: FloatArray, denied: FloatArray, approved: FloatArray, *, level
         return Interval(max(-1.0, value - reach), min(1.0, value + reach), wanted, "DeLong")
 
     z = value / error
-    return Estimate(
+    plain = Estimate(
         value=value,
         n=n,
         method=method,
@@ -211,6 +265,19 @@ def _gap(refused: FloatArray, denied: FloatArray, approved: FloatArray, *, level
         test=Significance(float(2 * stats.norm.sf(abs(z))), "DeLong z of two areas", z, z),
         counts=counts,
     )
+    if clusters is None:
+        return plain
+    both = by_refused - by_denied
+    influence = np.concatenate(
+        [
+            (of_refused - of_refused.mean()) / len(refused),
+            (of_denied.mean() - of_denied) / len(denied),
+            (both - both.mean()) / len(approved),
+        ]
+    )
+    parts = np.repeat([0, 1, 2], [len(refused), len(denied), len(approved)])
+    whose = np.concatenate([clusters[here] for here in (of_protected, of_reference, favoured)])
+    return widened(plain, together(parts, whose), influence, bounds=(-1.0, 1.0))
 
 
 def _placements(above: FloatArray, below: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -11,8 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.statistics.bootstrap import cluster_codes, cluster_totals, resampled_sums, sample_of
-from auditor.statistics.clustered import ClusteredRows, widened_gap
+from auditor.statistics.bootstrap import BootstrapSample, cluster_codes, cluster_totals, resampled_sums, sample_of
+from auditor.statistics.clustered import (
+    ClusteredRows,
+    JackknifeSample,
+    jackknifed,
+    sure_enough,
+    together,
+    widened_gap,
+)
 from auditor.statistics.groups import thresholded_tally
 from auditor.statistics.rates import Tally, adverse_impact_ratio, risk_difference
 from auditor.statistics.results import (
@@ -76,8 +83,9 @@ def probable_gap(
 
     Notes
     -----
-    Weighted: intervals from resampling people (clusters, where rows belong together), and p from the difference over
-    its resampled error (normal); people belong to both groups in part, so no test of two independent groups applies.
+    Weighted: intervals from resampling people, and p from the difference over its resampled error (normal); where rows
+    belong together both from leaving out one cluster after another, with Student's t. People belong to both groups in
+    part, so no test of two independent groups applies.
     Thresholded: Newcombe's and Katz's intervals and the table's own test, which take membership for known, widened
     where rows belong together.
     """
@@ -135,13 +143,24 @@ def _weighted(
         return plain, Estimate(value=rates[0] / rates[1], n=n, method=methods[1], reason=reason, counts=counts)
     codes, many = cluster_codes(clusters, n=n)
     totals = cluster_totals(np.column_stack([p * y, p, r * y, r]), codes=codes, clusters=many)
-    sums = resampled_sums(totals=totals, resamples=resamples, seed=seed)
-    sample = sample_of(sums, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], clusters=many)
-    error = float(np.nanstd(sample.values, ddof=1))
+    belong = together(np.zeros(n), clusters)
+    sample: BootstrapSample | JackknifeSample
+    shares: BootstrapSample | JackknifeSample
+    if belong is None:
+        sums = resampled_sums(totals=totals, resamples=resamples, seed=seed)
+        sample, shares = (sample_of(sums, each, clusters=many) for each in (_gap, _ratio))
+        error = float(np.nanstd(sample.values, ddof=1))
+    else:
+        sample, shares = jackknifed(totals, _gap, belong), jackknifed(totals, _ratio, belong, log=True)
+        error = sample.error
     test = None
-    if error > 0:
+    if 0 < error < np.inf:
         z = value / error
-        test = Significance(float(2 * stats.norm.sf(abs(z))), "z of the resampled error", z, z)
+        test = (
+            Significance(float(2 * stats.norm.sf(abs(z))), "z of the resampled error", z, z)
+            if belong is None
+            else belong.significance(z, "t of clusters left out")
+        )
     interval = sample.interval(level)
     difference = Estimate(
         value=value,
@@ -153,9 +172,9 @@ def _weighted(
         reason=None if interval else "too many resamples hold nobody of a group",
         counts=counts,
     )
+    difference = sure_enough(difference, belong)
     if rates[1] <= 0:
         return difference, missing(method=methods[1], reason="the reference rate is 0", n=n, **counts)
-    shares = sample_of(sums, lambda s: (s[:, 0] / s[:, 1]) / (s[:, 2] / s[:, 3]), clusters=many)
     bounds = shares.interval(level)
     ratio = Estimate(
         value=rates[0] / rates[1],
@@ -167,4 +186,14 @@ def _weighted(
         reason=None if bounds else "too many resamples hold nobody of a group",
         counts=counts,
     )
-    return difference, ratio
+    return difference, sure_enough(ratio, belong)
+
+
+def _gap(sums: FloatArray) -> FloatArray:
+    found: FloatArray = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
+    return found
+
+
+def _ratio(sums: FloatArray) -> FloatArray:
+    found: FloatArray = (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
+    return found

@@ -25,7 +25,7 @@ from auditor.statistics.bootstrap import (
     resampled_sums,
     sample_of,
 )
-from auditor.statistics.clustered import mean_test
+from auditor.statistics.clustered import JackknifeSample, jackknifed, mean_test, together
 from auditor.statistics.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import (
@@ -57,7 +57,7 @@ def smd(
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
-    """Standardised mean difference, (mean_p − mean_0) / SD, with Welch's t test and a clustered bootstrap interval.
+    """Standardised mean difference, (mean_p − mean_0) / SD, with Welch's t test and a bootstrap interval.
 
     Parameters
     ----------
@@ -99,8 +99,13 @@ def smd(
     if scale == 0 or not math.isfinite(value):
         return missing(method=method, reason="the scores do not vary, so there is no SD to divide by", n=n, **counts)
     codes, k = cluster_codes(clusters, n=n)
-    sample = bootstrap_totals(
-        totals=cluster_totals(columns, codes=codes, clusters=k), statistic=statistic, resamples=resamples, seed=seed
+    totals = cluster_totals(columns, codes=codes, clusters=k)
+    members = in_p | in_0
+    belong = together(in_p[members], None if clusters is None else np.asarray(clusters)[members])
+    sample: BootstrapSample | JackknifeSample = (
+        bootstrap_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
+        if belong is None
+        else jackknifed(totals, statistic, belong)
     )
     return _with_sample(
         value=value,
@@ -187,7 +192,7 @@ def _with_sample(
     value: float,
     n: int,
     method: str,
-    sample: BootstrapSample,
+    sample: BootstrapSample | JackknifeSample,
     level: float,
     counts: dict[str, int | float | str],
     test: Significance | None = None,
@@ -284,6 +289,13 @@ def compare_labelled(
     def resampled() -> FloatArray:
         return resampled_sums(totals=totals, resamples=resamples, seed=seed)
 
+    belong = together(in_p[members] * 2 + truth[members], None if clusters is None else all_codes[members])
+
+    def sampled(statistic: Callable[[FloatArray], FloatArray]) -> BootstrapSample | JackknifeSample:
+        if belong is None:
+            return sample_of(resampled(), statistic, clusters=k)
+        return jackknifed(totals, statistic, belong)
+
     counts: dict[str, int | float | str] = {
         "positives_p": rates_p.true_positive.n,
         "negatives_p": rates_p.false_positive.n,
@@ -301,7 +313,7 @@ def compare_labelled(
         if not math.isfinite(value):
             reason = "both groups have a true or false positive rate of 0, so the ratio is undefined"
             return missing(method=method, reason=reason, n=len(codes), **counts)
-        sample = sample_of(resampled(), statistic, clusters=k)
+        sample = sampled(statistic)
         return _with_sample(value=value, n=len(codes), method=method, sample=sample, level=level, counts=counts)
 
     def projected(
@@ -313,7 +325,7 @@ def compare_labelled(
         positives = min(rates_p.true_positive.n, rates_0.true_positive.n)
         negatives = min(rates_p.false_positive.n, rates_0.false_positive.n)
         short = unmet({POSITIVES: positives, NEGATIVES: negatives})
-        samples = [sample_of(resampled(), gap, clusters=k) for gap in gaps]
+        samples = [sampled(gap) for gap in gaps]
 
         def interval(wanted: float) -> Interval | None:
             outer = [sample.interval(wanted) for sample in samples]

@@ -20,7 +20,9 @@ class SegmentedImpact:
     ``difference`` is the Mantel–Haenszel difference of rates, protected minus reference.
     ``summary_ratio`` is observed over expected favourable cases at each stratum's reference rate;
     ``mantel_haenszel_ratio`` weights strata by their size. They are two numbers: name the one printed.
-    ``lead_with_strata`` says that the strata differ (Breslow–Day p below 1 − level): no single ratio speaks for them.
+    ``lead_with_strata`` says that the strata differ (Breslow–Day p below ``alpha``, 1 − level): no single ratio speaks
+    for them.
+    ``not_compared`` is why there is no such test, empty where there is one.
     ``strata`` holds each stratum's own ratio and ``strata_p_adjusted`` its Benjamini–Hochberg adjusted p.
     ``excluded`` names strata that hold only one group and so say nothing.
     """
@@ -31,10 +33,12 @@ class SegmentedImpact:
     mantel_haenszel_odds_ratio: Estimate
     cmh: Significance | None
     homogeneity: Significance | None
+    not_compared: str
     lead_with_strata: bool
     strata: dict[str, Estimate]
     strata_p_adjusted: dict[str, float | None]
     excluded: dict[str, str]
+    alpha: float
 
 
 def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float) -> SegmentedImpact:
@@ -91,10 +95,12 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float)
         mantel_haenszel_odds_ratio=odds,
         cmh=cmh,
         homogeneity=homogeneity,
+        not_compared="" if homogeneity else "fewer than two segments hold both outcomes",
         lead_with_strata=homogeneity is not None and homogeneity.p_value < 1 - level,
         strata=ratios,
         strata_p_adjusted=dict(zip(ratios, adjusted, strict=True)),
         excluded=excluded,
+        alpha=1 - level,
     )
 
 
@@ -229,7 +235,7 @@ def _breslow_day(pairs: list[tuple[Tally, Tally]], odds: float | None) -> Signif
     variances: list[float] = []
     for protected, reference in informative:
         k = protected.favourable + reference.favourable
-        fitted = _expected_favourable(protected.n, reference.n, k, odds)
+        fitted = fitted_favourable(protected, reference, k, odds)
         cells = (fitted, protected.n - fitted, k - fitted, reference.n - k + fitted)
         variance = 1 / math.fsum(1 / cell for cell in cells)
         excess.append(protected.favourable - fitted)
@@ -240,11 +246,14 @@ def _breslow_day(pairs: list[tuple[Tally, Tally]], odds: float | None) -> Signif
     return Significance(p_value=p, method="Breslow–Day with Tarone's correction", statistic=statistic)
 
 
-def _expected_favourable(n_p: int, n_0: int, k: int, odds: float) -> float:
+def fitted_favourable(protected: Tally, reference: Tally, k: int, odds: float) -> float:
     """Protected favourable count Â at which the stratum's odds ratio is ``odds``, its margins held.
+
+    Of the groups only their sizes count; ``k`` are the favourable cases of both.
 
     Root of (1−ψ)Â² + [(n_0−K) + ψ(n_p+K)]Â − ψ·n_p·K = 0, in the form that does not cancel and stands at ψ = 1.
     """
+    n_p, n_0 = protected.n, reference.n
     a = 1 - odds
     b = (n_0 - k) + odds * (n_p + k)
     c = -odds * n_p * k

@@ -77,12 +77,26 @@ def test_small_bins_are_skipped_and_said_to_be():
     assert kept.gap.counts == {"bins": 2, "bins_skipped": 0}
 
 
-def test_with_repeated_profiles_the_p_value_is_withheld():
-    data = sample(n=400)
-    result = calibration_gap(**data, edges=[0.5], clusters=np.repeat(np.arange(200), 2), level=0.95)
-    assert result.gap.test is None
-    assert result.gap.interval is not None
-    assert "not exchangeable" in result.gap.reason
+def test_rows_that_belong_together_have_the_test_of_one_row_each():
+    data = sample(n=400, lift=0.3)
+    once = calibration_gap(**data, edges=[0.5], level=0.95).gap
+    twice = {name: np.repeat(column, 2) for name, column in data.items()}
+    again = calibration_gap(**twice, edges=[0.5], clusters=np.repeat(np.arange(400), 2), level=0.95).gap
+    assert again.test.p_value == pytest.approx(once.test.p_value, abs=0.02)
+    assert again.interval.low == pytest.approx(once.interval.low, abs=0.02)
+    few = calibration_gap(**twice, edges=[0.5], clusters=np.arange(800) // 25, level=0.95).gap
+    assert few.test is not None
+    none = calibration_gap(**twice, edges=[0.5], clusters=np.arange(800) // 80, level=0.95).gap
+    assert (none.interval, none.test) == (None, None)
+    assert "count as 9.6 of equal size, at least 20 needed" in none.reason
+
+
+def test_the_interval_of_a_largest_gap_holds_none_where_there_is_none():
+    held = [
+        calibration_gap(**sample(n=600, seed=seed), edges=[0.2, 0.4, 0.6, 0.8], level=0.95).gap.interval.low == 0
+        for seed in range(60)
+    ]
+    assert sum(held) >= 54
 
 
 def test_edges_that_do_not_increase_are_refused():

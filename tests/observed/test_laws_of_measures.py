@@ -106,11 +106,11 @@ def test_rows_of_one_applicant_are_one_cluster_and_no_surer_than_one_row():
     observed = columns(1500, cluster=None)
     doubled = taken(observed, np.tile(np.arange(1500), 2))
     apart = replace(doubled, applicants=np.tile(np.arange(1500), 2))
-    assert apart.repeats()
+    assert len(set(apart.applicants)) < apart.n
     plain, clustered = everything(observed), everything(apart)
     for name in ("adjusted", "conditional odds", "price adjusted", "score", "opportunity", "price in SDs"):
         before, after = (each[name].interval for each in (plain, clustered))
-        assert (before.high - before.low) / (after.high - after.low) == pytest.approx(1, rel=0.05), name
+        assert (before.high - before.low) / (after.high - after.low) == pytest.approx(1, rel=0.08), name
 
 
 @settings(max_examples=4, deadline=None)

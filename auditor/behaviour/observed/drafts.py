@@ -30,7 +30,6 @@ from auditor.testing.unadjusted import AbsenceBar, UnadjustedMeasurement
 
 NO_FILE = "no decision file is audited"
 OF_ANSWERS = "of the answers to the applications as filed"
-SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
 RECORDS = "record"
 """The role under which the query of a measurement finds applications of a decision file."""
 
@@ -151,7 +150,6 @@ class ObservedSheet:
         hidden: str | None = None,
         short: tuple[str, ...] = (),
         judged: Yardstick | None = None,
-        of_people: bool = True,
         counts: Mapping[str, float | int | None] | None = None,
         of_pack: bool = True,
         size: int | None = None,
@@ -169,8 +167,6 @@ class ObservedSheet:
             Which minimum denominators are not met: then it has no interval, and is inconclusive.
         judged
             Against what it is concluded; a number without is described.
-        of_people
-            Whether its interval and test take rows for people; false of those that cluster applicants.
         of_pack
             Whether a pack's rule for the metric bears on this very number.
         size
@@ -186,8 +182,7 @@ class ObservedSheet:
         known = {} if hidden is not None else dict(counts or {})
         kind = next(item for item in self.card.metrics if item.name == metric)
         rule = metric_rule(self.context.packs, metric, field=subject.get("field", "")) if of_pack else MetricRule()
-        dependent = SEVERAL_ROWS if of_people and self.observed.repeats() else ""
-        shown = self._shown(estimate, hidden, short, dependent)
+        shown = self._shown(estimate, hidden, short)
         if self.context.cases:
             shown = replace(shown, method=f"{shown.method}, {OF_ANSWERS}")
         confirmed = judged is not None and rule.role is Role.PRIMARY and (
@@ -221,7 +216,6 @@ class ObservedSheet:
             scale=judged.scale,
             denominators_ok=not short and hidden is None,
             quality_reason="; ".join([*((hidden,) if hidden else ()), *short]) or (shown.reason or ""),
-            dependent=dependent,
             mde=mde,
             alpha=alpha,
             equivalence_alpha=thresholds.alpha,
@@ -238,13 +232,11 @@ class ObservedSheet:
         )
         return UnadjustedMeasurement(drafted, evidence, outcome=True, family_size=family_size)
 
-    def _shown(self, estimate: Estimate, hidden: str | None, short: tuple[str, ...], dependent: str) -> Estimate:
+    def _shown(self, estimate: Estimate, hidden: str | None, short: tuple[str, ...]) -> Estimate:
         if hidden is not None:
             return missing(method=estimate.method, reason=hidden, n=0)
         if short and estimate.value is not None:
             return replace(estimate, interval=None, tost_interval=None, reason="; ".join(short))
-        if dependent and (estimate.interval is not None or estimate.test is not None):
-            return replace(estimate, interval=None, tost_interval=None, test=None, reason=estimate.reason or dependent)
         return estimate
 
     def _confirmed_size(self, metric: str) -> int:

@@ -59,7 +59,6 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             hidden=pairing.hidden,
             short=pairing.short,
             judged=sheet.rate,
-            of_people=False,
             counts=counts,
         )
         if found.odds_ratio is not None:
@@ -70,5 +69,4 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 reference=pairing.attribute.reference,
                 hidden=pairing.hidden,
                 short=pairing.short,
-                of_people=False,
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from auditor.behaviour.metrics import AGREEMENT_GAP, HUMAN_AGREEMENT, KAPPA, LOWERED_GAP, RAISED_GAP
 from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
 from auditor.observed.columns import FAVOURABLE, OTHER, Codes
@@ -21,7 +23,8 @@ CARD = Card(
     purpose="Whether the recorded decision and a person's decision on the same application agree, by group.",
     method=(
         "Share of alike decisions (Wilson) and Cohen's kappa over all, and by group the gaps of agreement, of adverse "
-        "decisions that the person would have made favourable, and of favourable ones made adverse (Newcombe)."
+        "decisions that the person would have made favourable, and of favourable ones made adverse (Newcombe). "
+        "Where decisions belong together, intervals and tests are widened for it."
     ),
     worrying="A person raises decisions of one group more often than of another, or lowers them.",
     limitations="A person may carry on the same wrong as the system: agreement says nothing of who is right.",
@@ -62,7 +65,6 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 judged=sheet.rate,
                 short=_few(tallies),
                 hidden=pairing.hidden or small,
-                of_people=False,
                 **common,
             )
 
@@ -70,7 +72,12 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
 def _of_all(sheet: ObservedSheet, person: Codes) -> Iterable[UnadjustedMeasurement]:
     observed = sheet.observed
     known = observed.decided & (person != OTHER)
-    found = agreement(system=observed.favourable[known], person=person[known] == FAVOURABLE, level=sheet.level)
+    found = agreement(
+        system=observed.favourable[known],
+        person=person[known] == FAVOURABLE,
+        clusters=observed.clusters(np.flatnonzero(known).astype(np.int64)),
+        level=sheet.level,
+    )
     for metric, estimate in ((HUMAN_AGREEMENT, found.share), (KAPPA, found.kappa)):
         yield sheet.row(estimate, metric=metric, subject={"group": "all decided"}, short=unmet({GROUP: found.agreed.n}))
 

@@ -83,7 +83,6 @@ def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) 
             subject=subject,
             hidden=hidden.reason(name),
             short=unmet({GROUP: tally.n}),
-            of_people=False,
             of_pack=False,
         )
         if name == reference:
@@ -99,7 +98,6 @@ def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) 
                 hidden=hidden.comparisons.get(name),
                 short=short,
                 judged=sheet.rate if metric == RISK_DIFFERENCE else None,
-                of_people=False,
                 of_pack=False,
                 size=size,
             )

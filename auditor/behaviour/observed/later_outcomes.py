@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from auditor.behaviour.metrics import (
@@ -17,8 +16,7 @@ from auditor.behaviour.metrics import (
 from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, sheet_of, untested
 from auditor.observed.measures import LaterGaps, later_gaps
 from auditor.statistics.minimums import GROUP, NEGATIVES, POSITIVES, REFERENCE_GROUP, unmet
-from auditor.statistics.rates import two_rate_test
-from auditor.statistics.results import Estimate, missing
+from auditor.statistics.results import missing
 from auditor.statistics.scores import LabelledComparison
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
@@ -29,7 +27,8 @@ CARD = Card(
     purpose="Whether decisions fit what became of the applications equally well in each group.",
     method=(
         "Equal opportunity (difference of true positive rates), equalised odds (projected interval), calibration gap "
-        "over tenths of the score (permutation of groups within bins), residual standardised mean difference, and the "
+        "over tenths of the score (permutation of groups within bins; largest of correlated t where decisions belong "
+        "together), residual standardised mean difference, and the "
         "gap of good later outcomes among favourable decisions."
     ),
     worrying="Fewer of those who would have repaid are approved in one group, or approved ones of it repay more often.",
@@ -71,17 +70,15 @@ def _gaps(sheet: ObservedSheet, pairing: Pairing, found: LaterGaps) -> Iterable[
     short = unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]})
     small = sheet.small(*sizes, of="approved applications with a later outcome")
     own = {**common, "hidden": pairing.hidden or small}
-    yield sheet.row(found.kept, metric=LATER_GAP, judged=sheet.rate, short=short, of_people=False, **own)
+    yield sheet.row(found.kept, metric=LATER_GAP, judged=sheet.rate, short=short, **own)
     yield from _labelled(sheet, found.labelled, found.reason, common)
     if found.residual is None:
         return
     gap = found.calibration.gap if found.calibration else missing(
         method="calibration gap, largest over bins", reason=found.residual.reason or "no score", n=0
     )  # fmt: skip
-    yield sheet.row(gap, metric=CALIBRATION_GAP, judged=sheet.rate, short=pairing.short, of_people=False, **common)
-    yield sheet.row(
-        found.residual, metric=RESIDUAL_SMD, judged=sheet.in_sds, short=pairing.short, of_people=False, **common
-    )
+    yield sheet.row(gap, metric=CALIBRATION_GAP, judged=sheet.rate, short=pairing.short, **common)
+    yield sheet.row(found.residual, metric=RESIDUAL_SMD, judged=sheet.in_sds, short=pairing.short, **common)
 
 
 def _labelled(
@@ -100,24 +97,14 @@ def _labelled(
     common = {**common, "hidden": common["hidden"] or small}
     few = unmet({POSITIVES: positives, NEGATIVES: negatives})
     yield sheet.row(
-        _tested(found),
+        found.equal_opportunity,
         metric=EQUAL_OPPORTUNITY_DIFFERENCE,
         judged=sheet.rate,
         short=unmet({POSITIVES: positives}),
-        of_people=False,
         **common,
     )
     for metric, estimate in (
         (EQUALIZED_ODDS_DIFFERENCE, found.equalised_odds_difference),
         (EQUALIZED_ODDS_RATIO, found.equalised_odds_ratio),
     ):
-        yield sheet.row(estimate, metric=metric, short=few, of_people=False, **common)
-
-
-def _tested(found: LabelledComparison) -> Estimate:
-    """Equal opportunity with the test of its own table: true positive rates of two groups are two rates."""
-    plain = found.equal_opportunity
-    if plain.value is None:
-        return plain
-    test = two_rate_test(protected=found.protected.true_positive, reference=found.reference.true_positive)
-    return replace(plain, test=test)
+        yield sheet.row(estimate, metric=metric, short=few, **common)

@@ -82,5 +82,4 @@ def _gap(
             short=few if thresholded else (),
             judged=sheet.rate if metric.endswith("difference") else None,
             counts=counts,
-            of_people=False,
         )

@@ -11,7 +11,6 @@ from auditor.behaviour.observed.drafts import sheet_of, untested
 from auditor.observed.measures import marginal
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
 from auditor.statistics.overlap import MIN_APPROVED
-from auditor.statistics.rates import selection_rate
 from auditor.statistics.results import missing
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
@@ -25,7 +24,8 @@ CARD = Card(
         "of its sample. Near the line (a tenth of the reference group on either side of its denial rate): the "
         "Mantel–Haenszel difference over five slices of equal look. Overlap: how much likelier a denied applicant of "
         f"the group looks better than an approved one of the reference than a denied one of the reference does; and "
-        f"the denials that look better than {MIN_APPROVED} approvals."
+        f"the denials that look better than {MIN_APPROVED} approvals. Where decisions belong together, intervals and "
+        "tests are widened for it."
     ),
     worrying="Fewer approvals near the line at an equal look, and denials that look better than approvals.",
     limitations=(
@@ -79,7 +79,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             **common,
         )
         yield sheet.row(
-            selection_rate(found.outranking, level=sheet.level),
+            found.outranking_rate,
             metric=OUTRANKING_RATE,
             short=unmet({GROUP: found.outranking.n}),
             **common,

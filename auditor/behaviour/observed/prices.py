@@ -93,12 +93,10 @@ def _gaps(
         "short": unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]}),
     }
     unit = part.unit or "as stated"
-    yield sheet.row(found.plain, metric=kind.plain, unit=unit, of_people=False, **common)
-    yield sheet.row(
-        found.in_sds, metric=kind.in_sds, judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
-    )
+    yield sheet.row(found.plain, metric=kind.plain, unit=unit, **common)
+    yield sheet.row(found.in_sds, metric=kind.in_sds, judged=sheet.in_sds, size=size, of_pack=False, **common)
     adjusted = found.adjusted.difference
-    yield sheet.row(adjusted, metric=kind.adjusted, unit=unit, of_people=False, **common)
+    yield sheet.row(adjusted, metric=kind.adjusted, unit=unit, **common)
     # The same SD as the plain gap's, so that both stand on one scale.
     spread = None
     if found.plain.value is not None and found.in_sds.value:
@@ -107,7 +105,6 @@ def _gaps(
         _in_sds(adjusted, spread),
         metric=kind.adjusted_in_sds,
         judged=sheet.in_sds,
-        of_people=False,
         size=size,
         of_pack=False,
         **common,

@@ -19,12 +19,12 @@ from auditor.behaviour.metrics import (
 )
 from auditor.behaviour.observed.drafts import ObservedSheet, Yardstick, sheet_of, untested
 from auditor.observed.columns import OTHER, tallies_by
-from auditor.observed.measures import rate_gaps, rate_of
+from auditor.observed.measures import group_ratios, rate_gaps, rate_of
 from auditor.plan import Attribute
 from auditor.policies.packs import metric_rule
-from auditor.statistics.groups import HIGHEST_RATE, impact_ratios
+from auditor.statistics.groups import HIGHEST_RATE
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
-from auditor.statistics.rates import TWO_RATE_RULE, Tally
+from auditor.statistics.rates import TWO_RATE_RULE
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -72,7 +72,6 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             "subject": pairing.subject,
             "reference": pairing.attribute.reference,
             "hidden": pairing.hidden,
-            "of_people": False,
         }
         yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
         # A ratio is concluded only where a pack gives a threshold for it.
@@ -99,14 +98,17 @@ def _rates(sheet: ObservedSheet, attribute: Attribute) -> Iterable[UnadjustedMea
                 subject={"field": attribute.field, "group": group},
                 hidden=hidden[group],
                 short=unmet({GROUP: rate.n}),
-                of_people=False,
             )
     rule = metric_rule(sheet.context.packs, IMPACT_RATIO, field=attribute.field)
     if not rule.most_selected or any(hidden.values()) or not levels.names:
         return
-    found = impact_ratios(
-        tallies={group: decided.get(group, Tally(0, 0)) for group in attribute.groups},
+    found = group_ratios(
+        observed,
+        levels,
+        observed.favourable,
+        observed.decided,
         reference=HIGHEST_RATE,
+        groups=attribute.groups,
         min_share=rule.min_share,
         level=sheet.level,
     )

@@ -48,6 +48,5 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 hidden=pairing.hidden or small,
                 short=unmet(sizes),
                 judged=sheet.rate,
-                of_people=False,
                 size=sheet.size * len(found),
             )

@@ -20,7 +20,8 @@ CARD = Card(
     purpose="How the system scored applicants of each group, whatever was decided.",
     method=(
         "Standardised mean difference of scores (pooled SD, resampled interval, Welch's t). Scoring rate: the share of "
-        "a group above the median score of everybody, over that of the group with the highest share (Local Law 144)."
+        "a group above the median score of everybody, over that of the group with the highest share (Local Law 144). "
+        "Where decisions belong together, intervals and tests are widened for it."
     ),
     worrying="Scores that differ by more than the factors they are made of.",
     limitations="Different applicants differ; a mean says nothing of who lies near the cut-off.",
@@ -51,7 +52,6 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             hidden=pairing.hidden,
             short=pairing.short,
             judged=sheet.in_sds,
-            of_people=False,
         )
     for attribute in context.plan.attributes:
         hidden, _ = sheet.hidden(attribute)

@@ -36,7 +36,8 @@ CARD = Card(
     method=(
         "Within the mapping's segments: Mantel–Haenszel difference (Sato), summary ratio of observed over expected, "
         "Mantel–Haenszel ratio and odds ratio, Cochran–Mantel–Haenszel test without continuity correction; Breslow–Day "
-        "with Tarone's correction for whether segments differ. Each segment's own ratio stands beside."
+        "with Tarone's correction for whether segments differ. Each segment's own ratio stands beside. Where decisions "
+        "belong together, every interval and test is widened for it (Breslow–Day after Rao and Scott)."
     ),
     worrying="A gap in every segment; or one segment with a gap that the others hide.",
     limitations=(
@@ -90,7 +91,7 @@ def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterabl
             "lead_with_strata": int(bool(why))}  # fmt: skip
     yield sheet.row(
         found.difference, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size,
-        short=pairing.short, counts=note, of_people=False, **common,
+        short=pairing.short, counts=note, **common,
     )  # fmt: skip
     for metric, estimate in (
         (SEGMENTED_RATIO, found.summary_ratio),
@@ -101,8 +102,7 @@ def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterabl
     test = found.homogeneity
     n = found.difference.n
     if test is None or test.statistic is None:
-        reason = "fewer than two segments hold both outcomes"
-        differ = missing(method="Breslow–Day", reason=reason, n=n)
+        differ = missing(method="Breslow–Day", reason=found.not_compared, n=n)
     else:
         differ = Estimate(value=test.statistic, n=n, method=test.method, test=test)
     yield sheet.row(
