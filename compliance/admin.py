@@ -13,8 +13,11 @@ from compliance.models import (
     Audit,
     AuditChunk,
     Event,
+    FindingNote,
+    FindingRecord,
     FindingRow,
     MeasurementRow,
+    Sighting,
     Worker,
 )
 from compliance.registry import admin as registry
@@ -89,6 +92,36 @@ class FindingAdmin(ReadOnlyAdmin):
     list_filter = ("severity", "conclusion")
     list_select_related = ("audit",)
     search_fields = ("=audit__serial", "key", "title")
+
+
+@admin.register(FindingRecord)
+class FindingRecordAdmin(ReadOnlyAdmin):
+    """Findings over all audits. What moves them stands on their pages, with the guards of the actions."""
+
+    list_display = ("number", "team", "title", "severity", "state", "owner", "due", "first_seen", "last_seen")
+    list_filter = ("state", "severity")
+    list_select_related = ("team", "owner")
+    search_fields = ("=serial", "title", "language_model__name")
+
+
+@admin.register(Sighting)
+class SightingAdmin(ReadOnlyAdmin):
+    """Which audit saw which finding."""
+
+    list_display = ("record", "audit", "finding", "trend", "reopened")
+    list_filter = ("trend", "reopened")
+    list_select_related = ("record", "audit", "finding__audit")
+    search_fields = ("=record__serial", "=audit__serial")
+
+
+@admin.register(FindingNote)
+class FindingNoteAdmin(ReadOnlyAdmin):
+    """What people wrote and attached."""
+
+    list_display = ("record", "purpose", "written_by", "written_at", "file_name", "sha256")
+    list_filter = ("purpose",)
+    list_select_related = ("record",)
+    search_fields = ("=record__serial", "text", "written_by", "sha256")
 
 
 @admin.register(Event)

@@ -28,6 +28,8 @@ REGISTERS = (
     "auditchunk",
     "datasetversion",
     "event",
+    "findingnote",
+    "findingrecord",
     "findingrow",
     "languagemodel",
     "languagemodelversion",
@@ -40,6 +42,7 @@ REGISTERS = (
     "policypackversion",
     "registration",
     "release",
+    "sighting",
     "systemlisting",
     "team",
     "worker",
@@ -50,8 +53,15 @@ LOOK = frozenset(f"view_{register}" for register in REGISTERS)
 RELEASED = frozenset({"view_audit", "view_findingrow", "view_measurementrow"})
 
 PERMISSIONS: dict[Role, frozenset[str]] = {
-    Role.MODEL_OWNER: LOOK | {"add_languagemodel", "change_languagemodel", "add_languagemodelversion"},
-    Role.DEVELOPER: LOOK | {"add_languagemodelversion"},
+    Role.MODEL_OWNER: LOOK
+    | {
+        "add_languagemodel",
+        "change_languagemodel",
+        "add_languagemodelversion",
+        "answer_findingrecord",
+        "add_findingnote",
+    },
+    Role.DEVELOPER: LOOK | {"add_languagemodelversion", "add_findingnote"},
     Role.COMPLIANCE_OFFICER: LOOK
     | {
         "add_languagemodel",
@@ -62,10 +72,18 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "run_audit",
         "cancel_audit",
         "export_audit",
+        "add_findingnote",
     },
-    Role.VALIDATOR: LOOK | {"approve_languagemodel", "approve_planversion", "review_policypackversion"},
-    Role.APPROVER: LOOK | {"add_release", "delete_release"},
-    Role.COUNSEL: LOOK | {"add_release", "delete_release"},
+    Role.VALIDATOR: LOOK
+    | {
+        "approve_languagemodel",
+        "approve_planversion",
+        "review_policypackversion",
+        "validate_findingrecord",
+        "add_findingnote",
+    },
+    Role.APPROVER: LOOK | {"add_release", "delete_release", "accept_findingrecord", "add_findingnote"},
+    Role.COUNSEL: LOOK | {"add_release", "delete_release", "add_findingnote"},
     Role.INTERNAL_AUDIT: LOOK,
     Role.EXAMINER: frozenset(),
     Role.ADMINISTRATOR: LOOK

@@ -14,6 +14,13 @@ from compliance.actions.audits import (
     stop_audit,
 )
 from compliance.actions.exports import export_file, may_export, view_evidence
+from compliance.actions.findings import (
+    answer_finding,
+    download_attachment,
+    move_finding,
+    note_finding,
+    propose_rejection,
+)
 from compliance.actions.packs import load_shipped_packs, review_pack
 from compliance.actions.people import (
     add_member,
@@ -48,11 +55,14 @@ from compliance.actions.registry import (
     register_model,
     register_plan,
 )
+from compliance.actions.retests import retest_finding
+from compliance.actions.sightings import expire_acceptances
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
 
 __all__ = [
     "add_member",
+    "answer_finding",
     "approve_system",
     "become_first_administrator",
     "begin_audit",
@@ -62,8 +72,10 @@ __all__ = [
     "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
+    "download_attachment",
     "end_upload",
     "erase_system_key",
+    "expire_acceptances",
     "export_file",
     "fail_audit",
     "fail_registration",
@@ -76,11 +88,14 @@ __all__ = [
     "keep_upload",
     "load_shipped_packs",
     "may_export",
+    "move_finding",
     "name_of",
     "name_team",
+    "note_finding",
     "note_received",
     "open_language_model",
     "pause_audit",
+    "propose_rejection",
     "propose_system",
     "register_data",
     "register_draft",
@@ -93,6 +108,7 @@ __all__ = [
     "request_data",
     "request_model",
     "request_upload",
+    "retest_finding",
     "retry_audit",
     "review_pack",
     "rotate_keys",

@@ -19,6 +19,7 @@ from auditor.records import Finding, Measurement
 from auditor.run_record import RunRecord
 from compliance.access import permissions as access
 from compliance.actions.plans import newest_decision
+from compliance.actions.sightings import record_findings
 from compliance.exceptions import StateError
 from compliance.execution.dispatch import enqueue_audit
 from compliance.execution.job import ACTIVE, RESUMABLE, WAITING, JobState
@@ -387,6 +388,8 @@ def finish_audit(
 ) -> None:
     """Enter what a run says, and the SHA-256 of each published file by its name.
 
+    The findings of a governed audit open records, or are seen again in those that are there.
+
     Raises
     ------
     StateError
@@ -410,6 +413,8 @@ def finish_audit(
         "rows": attested(audit),
     }
     append_event(actor=actor, team=audit.team, action="audit.finished", object=audit.number, payload=payload)
+    measured = {row.key: row for row in rows}
+    record_findings(audit=audit, findings=judged, measurements=measured, actor=actor)
 
 
 def _move(

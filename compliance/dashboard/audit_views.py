@@ -9,13 +9,14 @@ from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 
 from auditor.controls import Controls
 from auditor.exceptions import InputError
 from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
-from compliance.dashboard import audit_page, case_tables, number_filter, prompts
+from compliance.dashboard import audit_page, case_tables, finding_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
@@ -25,7 +26,7 @@ from compliance.dashboard.records import as_recorded, kept_story, story
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
-from compliance.models import Audit
+from compliance.models import Audit, Sighting
 from compliance.tables.described import Table
 from compliance.tables.html import AS, asked_of
 from compliance.tables.pages import file_asked_for, page_of
@@ -43,7 +44,10 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
     if not row.complete:
         return live_page(request, row)
     told, bundle, problem = _told(row)
-    if AS in request.GET and (file := file_asked_for(request, audit_page.room_tables(row, told, evidence=not problem))):
+    sighted = _sighted(request, row)
+    records = finding_tables.audit_findings_table(sighted, today=timezone.now().date(), about=row.number)
+    whole = [*audit_page.room_tables(row, told, evidence=not problem), records] if AS in request.GET else []
+    if file := file_asked_for(request, whole) if whole else None:
         return file
     # Audits of earlier versions have no annex.
     names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
@@ -56,6 +60,8 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
         "card": audit_page.card(row, verdict),
         "rooms": audit_page.rooms(row, told, evidence=not problem),
         "opened": "" if problem else audit_page.opened_lines(row),
+        "sighted": sighted,
+        "drafts": len(told.bundle.findings) - len(sighted),
         "bundle": bundle,
         "head": chain_head(),
         "may_export": actions.may_export(request.user, row),
@@ -64,7 +70,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
         ],
         "names": " ".join(names),
     }
-    return render(request, "compliance/audit.html", context)
+    return render(request, "compliance/audit.html", {**context, "tables": {records.name: records}})
 
 
 @page
@@ -217,6 +223,12 @@ def _attributed(row: Audit, context: dict[str, Any]) -> list[Table]:
         return []
     ids = [side["case"]["id"] for side in context["sides"]]
     return [case_tables.fields_table(row, context["given"], ids, context["attributed"])]
+
+
+def _sighted(request: HttpRequest, row: Audit) -> list[Sighting]:
+    """What became of its findings, for those who may see more than this audit."""
+    rows = Sighting.objects.for_user(request.user).filter(audit=row).order_by("finding__position")
+    return list(rows.select_related("finding", "record__owner"))
 
 
 def _told(row: Audit) -> tuple[Story, str, str]:

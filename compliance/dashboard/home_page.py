@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.urls import reverse
 
-from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Measurement, Role, Severity
+from compliance.access.permissions import teams_where
 from compliance.dashboard.audited_models import AuditedModel, grave_findings
 from compliance.dashboard.records import measurement
 from compliance.execution.job import JobState
-from compliance.models import Audit, FindingRow, MeasurementRow
+from compliance.models import Audit, FindingRecord, FindingRow, MeasurementRow
 from reports import wording
 
 if TYPE_CHECKING:
@@ -66,13 +65,6 @@ class Task:
     late: bool
 
 
-@cache
-def remediation_days() -> dict[str, int]:
-    """Days in which a finding is to be remedied, by severity, as the severity scheme of the policy packs sets them."""
-    levels = catalogue()["severity_scheme"]
-    return {level["level"]: level["sla_days"]["remediate"] for level in levels if "remediate" in level["sla_days"]}
-
-
 def lead_measurements(audits: Iterable[Audit]) -> dict[int, Measurement]:
     """The measurement that carries the verdict, by audit; its conclusion never reads clean beside a grave finding."""
     keys = [audit.pk for audit in audits]
@@ -93,20 +85,6 @@ def lead_measurements(audits: Iterable[Audit]) -> dict[int, Measurement]:
     }
 
 
-def findings_of(audits: QuerySet[Audit], *, severity: str = "", age: str = "", now: datetime) -> QuerySet[FindingRow]:
-    """Findings of those audits, worst first, narrowed to a severity and a span of age where they are given."""
-    found = FindingRow.objects.filter(audit__in=audits).select_related("audit", "audit__plan")
-    found = found.defer("audit__run_json", "audit__plan__design_json")
-    if severity:
-        found = found.filter(severity=severity)
-    span = next((item for item in AGES if item.name == age), None)
-    if span is not None:
-        found = found.filter(audit__finished_at__lte=now - timedelta(days=span.first))
-        if span.last is not None:
-            found = found.filter(audit__finished_at__gt=now - timedelta(days=span.last + 1))
-    return found.order_by("-severity_rank", "-audit__serial", "position")
-
-
 def findings_by_audit(audits: AuditQuerySet) -> list[tuple[int, str, int]]:
     """How many findings of which severity each audit has. Counted in the index alone."""
     ranked = FindingRow.objects.filter(audit__in=audits.order_by().values("pk")).order_by()
@@ -115,17 +93,32 @@ def findings_by_audit(audits: AuditQuerySet) -> list[tuple[int, str, int]]:
     return [(audit, levels[rank], number) for audit, rank, number in counted]
 
 
-def matrix(counted: Iterable[tuple[str, datetime, int]], *, now: datetime) -> list[dict[str, Any]]:
-    """Severity × age of ``(severity, finished_at, how many)``, worst first.
+class Counted(NamedTuple):
+    """So many findings of one severity, first seen at a moment, and whether their day is past."""
 
-    Every count has an address; ``late`` says that a finding among them is past its date of remediation.
-    """
-    spans = [(severity, (now - moment).days, number) for severity, moment, number in counted]
+    severity: str
+    first_seen: datetime
+    late: bool
+    number: int = 1
+
+
+def live_findings(user: User | AnonymousUser, *, today: date) -> list[Counted]:
+    """The findings about which somebody has still to do something, as the first page counts them."""
+    rows = FindingRecord.objects.for_user(user).live().dated().order_by()
+    columns = ("severity", "first_seen", "due_by")
+    return [Counted(level, seen, due is not None and due < today) for level, seen, due in rows.values_list(*columns)]
+
+
+def matrix(counted: Iterable[Counted], *, now: datetime) -> list[dict[str, Any]]:
+    """Severity × age, worst first. Every count has an address; ``late`` says that one among them is overdue."""
+    spans = [((now - item.first_seen).days, item) for item in counted]
     rows = []
     for level in reversed(Severity):
-        mine = [(days, number) for severity, days, number in spans if severity == level.value]
-        cells = [_cell(level, span.name, [item for item in mine if span.holds(item[0])]) for span in AGES]
-        rows.append({"severity": level.value, "cells": [*cells, {**_cell(level, "", mine), "late": False}]})
+        mine = [(days, item) for days, item in spans if item.severity == level.value]
+        cells = [_cell(level, span.name, [item for days, item in mine if span.holds(days)]) for span in AGES]
+        rows.append(
+            {"severity": level.value, "cells": [*cells, {**_cell(level, "", [i for _, i in mine]), "late": False}]}
+        )
     return rows
 
 
@@ -134,13 +127,13 @@ def tasks(
     user: User | AnonymousUser,
     *,
     audited: Sequence[AuditedModel],
-    late_of: set[int],
     now: datetime,
 ) -> list[Task]:
     """What waits for somebody, the most pressing first.
 
     Runs that stopped and models due for validation whose audit this person asked for; those that nobody with an account
-    asked for wait for everybody. ``late_of`` holds the audits with findings past their date of remediation.
+    asked for wait for everybody. Findings whose day is past wait for their owner, and where nobody owns one for all who
+    may answer it.
     """
     theirs = audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
     stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model__language_model").order_by("-serial")
@@ -148,15 +141,14 @@ def tasks(
     due = [item for item in audited if item.audit_id in mine]
     answer = [
         Task(
-            words=f"Answer the findings of {item.audit}",
-            link=f"{reverse('audit', args=[item.audit])}#findings",
-            subject=item.name,
-            detail=f"Tier {item.tier}, its last audit holds findings past their date of remediation",
-            due=None,
+            words=f"Answer {record.number}",
+            link=record.get_absolute_url(),
+            subject=record.language_model.name,
+            detail=f"{record.title}; {record.severity}, {record.stands.label.lower()}",
+            due=datetime.combine(record.due_on, time(), tzinfo=UTC) if record.due_on else None,
             late=True,
         )
-        for item in due
-        if item.audit_id in late_of
+        for record in _overdue(user, now)
     ]
     repeat = [
         Task(
@@ -184,12 +176,20 @@ def tasks(
     return [*repeat, *answer, *resume]
 
 
-def _cell(level: Severity, age: str, items: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    words = f"severity={level.value}" + (f"&age={age}" if age else "")
-    count, allowed = sum(number for _, number in items), remediation_days().get(level.value)
+def _overdue(user: User | AnonymousUser, now: datetime) -> Iterable[FindingRecord]:
+    mine = Q(owner=user.pk)
+    teams = teams_where(user, "answer_findingrecord")
+    unowned = Q(owner__isnull=True) if teams is None else Q(owner__isnull=True, team__in=teams)
+    rows = FindingRecord.objects.for_user(user).overdue(now.date()).filter(mine | unowned)
+    return rows.select_related("language_model").order_by("-severity_rank", "serial")
+
+
+def _cell(level: Severity, age: str, items: Sequence[Counted]) -> dict[str, Any]:
+    words = f"state=live&severity={level.value}" + (f"&age={age}" if age else "")
+    count = sum(item.number for item in items)
     return {
         "count": count,
         "shade": 0 if not count else 1 if count < 3 else 2 if count < 6 else 3,
-        "late": allowed is not None and any(days > allowed and number for days, number in items),
+        "late": any(item.late and item.number for item in items),
         "link": f"{reverse('findings')}?{words}",
     }

@@ -14,7 +14,7 @@ from compliance.dashboard.audited_models import AuditedModel
 from compliance.dashboard.home_page import Age
 from compliance.dashboard.links import cases_link
 from compliance.dashboard.model_page import Trend, version_words
-from compliance.models import Audit, FindingRow
+from compliance.models import Audit
 from compliance.tables.described import Column, Table
 from compliance.templatetags.plumbline import (
     code,
@@ -236,43 +236,6 @@ def _task_due(task: Any) -> str:
     return format_html('<span class="late">{}</span>', said or "overdue") if task.late else said or numbers.DASH
 
 
-def findings_table(rows: Sequence[FindingRow], every: Every) -> Table:
-    """Findings of audits."""
-    return Table(
-        name="findings",
-        title="Findings",
-        rows=rows,
-        every=every,
-        columns=(
-            Column("finding", "Finding", lambda row: row.key, _finding_cell),
-            Column("title", "", lambda row: row.title),
-            Column("severity", "Severity", lambda row: row.severity, lambda row: sev(row.severity)),
-            Column(
-                "conclusion",
-                "Conclusion",
-                lambda row: row.conclusion,
-                lambda row: code(row.conclusion) if row.conclusion else numbers.DASH,
-            ),
-            Column("audit", "Audit", lambda row: row.audit.number, _found_in_cell),
-            Column("plan", "", lambda row: row.audit.plan.title),
-            _finished(lambda row: row.audit),
-            Column("rule", "", lambda row: row.rule),
-            Column("condition", "", lambda row: row.condition),
-            Column("criteria", "", lambda row: "; ".join(row.criteria)),
-            Column("effect", "", lambda row: row.effect),
-            Column("recommendation", "", lambda row: row.recommendation),
-        ),
-    )
-
-
-def _finding_cell(row: FindingRow) -> SafeString:
-    return format_html('<a href="{}#{}">{}</a> {}', row.audit.get_absolute_url(), row.key, row.key, row.title)
-
-
-def _found_in_cell(row: FindingRow) -> SafeString:
-    return format_html("{} <small>{}</small>", audit_link(row.audit), row.audit.plan.title)
-
-
 def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
     """All audits of a model; a line has ``audit``, ``version`` and ``conclusion``."""
     return Table(
@@ -383,7 +346,7 @@ def _counted(place: int, name: str, head: str, marked: str = "") -> Column:
         found = row["cells"][place]
         if not found["count"]:
             return "0"
-        late = mark_safe('<span class="sr">, past the date of remediation</span>') if found.get("late") else ""
+        late = mark_safe('<span class="sr">, one of them overdue</span>') if found.get("late") else ""
         return format_html('<a href="{}">{}{}</a>', found["link"], whole(found["count"]), late)
 
     def kind(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance.dashboard import audit_views, first_steps_views, live, views
+from compliance.dashboard import audit_views, finding_views, first_steps_views, live, views
 
 
 class AuditNumber:
@@ -26,6 +26,23 @@ class AuditNumber:
         return value
 
 
+class FindingNumber:
+    """``F-0001`` in an address, its serial number in a view."""
+
+    regex = "F-[0-9]{4,9}"
+
+    def to_python(self, value: str) -> int:
+        """The serial number."""
+        number = int(value.removeprefix("F-"))
+        if f"F-{number:04d}" != value:
+            raise ValueError("a finding has one address")
+        return number
+
+    def to_url(self, value: str) -> str:
+        """The number as people write it."""
+        return value
+
+
 class Published(StringConverter):
     """The name of a published file."""
 
@@ -33,6 +50,7 @@ class Published(StringConverter):
 
 
 register_converter(AuditNumber, "audit")
+register_converter(FindingNumber, "finding")
 register_converter(Published, "published")
 
 urlpatterns = [
@@ -41,7 +59,14 @@ urlpatterns = [
     path("first-steps/<key:team>/model/", first_steps_views.register_model, name="first_steps_model"),
     path("first-steps/<key:team>/data/", first_steps_views.register_data, name="first_steps_data"),
     path("first-steps/<key:team>/plan/", first_steps_views.register_plan, name="first_steps_plan"),
-    path("findings/", views.findings, name="findings"),
+    path("findings/", finding_views.findings, name="findings"),
+    path("findings/<finding:number>/", finding_views.finding, name="finding"),
+    path("findings/<finding:number>/move/", finding_views.move, name="finding_move"),
+    path("findings/<finding:number>/reject/", finding_views.reject, name="finding_reject"),
+    path("findings/<finding:number>/answer/", finding_views.answer, name="finding_answer"),
+    path("findings/<finding:number>/notes/", finding_views.note, name="finding_note"),
+    path("findings/<finding:number>/retest/", finding_views.retest, name="finding_retest"),
+    path("findings/<finding:number>/files/<key:pk>/", finding_views.file, name="finding_file"),
     path("models/", views.models, name="models"),
     path("models/<key:number>/", views.model, name="model"),
     path("audits/", views.audits, name="audits"),

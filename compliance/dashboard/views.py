@@ -8,19 +8,26 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from auditor.exceptions import InputError
 from auditor.records import Conclusion, Severity
-from compliance.dashboard import audit_page, audited_models, home_page, list_tables, model_page
+from compliance.dashboard import (
+    audit_page,
+    audited_models,
+    finding_list,
+    finding_tables,
+    home_page,
+    list_tables,
+    model_page,
+)
 from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
 from compliance.execution.job import ACTIVE, JobState
-from compliance.models import Audit, ChainHead, FindingRow, LanguageModel
+from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel
 from compliance.models.audits import AuditQuerySet
 from compliance.tables.html import addresses
 from compliance.tables.pages import page_of
@@ -36,16 +43,13 @@ def home(request: HttpRequest) -> HttpResponseBase:
     """What waits, what is open, how the models stand."""
     now, audits = timezone.now(), _audits(request)
     done = audited_models.finished(audits)
-    finished = {row.pk: row.finished_at for row in done}
-    counted = [item for item in home_page.findings_by_audit(audits) if item[0] in finished]
-    allowed = home_page.remediation_days()
-    late = {pk for pk, level, _ in counted if level in allowed and (now - finished[pk]).days > allowed[level]}
+    counted = home_page.live_findings(request.user, today=now.date())
     audited = audited_models.audited_models(done)
     overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: item.due)
-    tasks = home_page.tasks(audits, request.user, audited=audited, late_of=late, now=now)
+    tasks = home_page.tasks(audits, request.user, audited=audited, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
-    matrix = home_page.matrix([(level, finished[pk], number) for pk, level, number in counted], now=now)
+    matrix = home_page.matrix(counted, now=now)
     tiers = audited_models.tier_table(audited)
     trend = _newest_trend(audits, audited, done)
     late_models = [{"audited": item, "days": item.overdue(now)} for item in overdue]
@@ -61,8 +65,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "tasks": tasks[:SHORT],
         "tasks_all": len(tasks),
         "matrix": matrix,
-        "found": sum(number for *_, number in counted),
-        "grave": sum(number for _, level, number in counted if level in (Severity.CRITICAL, Severity.HIGH)),
+        "found": len(counted),
+        "grave": sum(item.severity in (Severity.CRITICAL, Severity.HIGH) for item in counted),
         "models": len(audited),
         "first_tier": sum(item.tier == 1 for item in audited),
         "tiers": tiers,
@@ -183,7 +187,15 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
         for row in reversed(rows)
     ]
+    now = timezone.now()
+    records = finding_list.every(
+        FindingRecord.objects.for_user(request.user)
+        .filter(language_model=language_model)
+        .order_by("-severity_rank", "-serial")
+    )
+    found_records = list(records)
     tables = [
+        finding_tables.records_table(found_records, lambda: found_records, today=now.date()),
         list_tables.history_table(lines, name=name),
         *(list_tables.trend_table(trend, number=number) for number, trend in enumerate(drawn, start=1)),
     ]
@@ -195,9 +207,10 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         "name": name,
         "approval": approval,
         "audited": audited,
-        "overdue": audited.overdue(timezone.now()) if audited else 0,
+        "overdue": audited.overdue(now) if audited else 0,
         "months": audited_models.REVALIDATION_MONTHS[audited.tier] if audited else None,
         "lines": lines,
+        "records": found_records,
         "versions": len({row.model_id for row in rows}),
         "trends": drawn,
         "undrawn": undrawn,
@@ -207,41 +220,6 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         "problem": problem,
     }
     return page_of(request, "compliance/model.html", context, tables)
-
-
-@page
-def findings(request: HttpRequest) -> HttpResponseBase:
-    """Findings over all audits, worst first."""
-    severity = choice(request.GET, "severity", list(Severity))
-    age = choice(request.GET, "age", [item.name for item in home_page.AGES])
-    span = next((item for item in home_page.AGES if item.name == age), None)
-    found = home_page.findings_of(
-        _audits(request), severity=severity, age=span.name if span else "", now=timezone.now()
-    )
-    # Their keys are sorted, and only those of one page are read: a sort carries whole rows along.
-    listed = Paginator(found.values_list("pk", flat=True), LINES).get_page(request.GET.get("page"))
-    by_key = found.in_bulk(list(listed.object_list))
-    rows = [by_key[pk] for pk in listed.object_list]
-    asked = "&".join(f"{key}={value}" for key, value in (("severity", severity), ("age", age if span else "")) if value)
-    context = {
-        "listed": listed,
-        "rows": rows,
-        "severity": severity,
-        "span": span,
-        "asked": asked,
-        "ages": home_page.AGES,
-        "severities": list(reversed(Severity)),
-    }
-    table = list_tables.findings_table(rows, lambda: _every(found))
-    return page_of(request, "compliance/findings.html", context, [table])
-
-
-def _every(found: QuerySet[FindingRow]) -> Iterator[FindingRow]:
-    """All these findings in their order, so many at a time."""
-    keys = list(found.values_list("pk", flat=True))
-    for start in range(0, len(keys), BATCH):
-        part = found.in_bulk(keys[start : start + BATCH])
-        yield from (part[pk] for pk in keys[start : start + BATCH])
 
 
 def _first_steps(request: HttpRequest) -> FirstSteps | None:

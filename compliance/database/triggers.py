@@ -15,6 +15,8 @@ WRITTEN_ONCE = (
     "Event",
     "MeasurementRow",
     "FindingRow",
+    "FindingNote",
+    "Sighting",
     "LanguageModelVersion",
     "DataSetVersion",
     "PlanVersion",
@@ -47,6 +49,9 @@ FROZEN_LISTING_COLUMNS = (
     "proposed_at",
 )
 
+#: What tells a finding from every other one.
+FROZEN_FINDING_COLUMNS = ("serial", "team_id", "language_model_id", "plan_id", "fingerprint", "question", "first_seen")
+
 POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION compliance_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION '%: evidence cannot be changed or deleted', TG_TABLE_NAME; END $$
@@ -77,6 +82,10 @@ def protect_evidence(*, using: str, **_: Any) -> None:
     if listings in present:
         changed = f"UPDATE OF {', '.join(FROZEN_LISTING_COLUMNS)}"
         statements += [_trigger(connection.vendor, listings, changed), _trigger(connection.vendor, listings, "DELETE")]
+    records = apps.get_model("compliance", "FindingRecord")._meta.db_table
+    if records in present:
+        changed = f"UPDATE OF {', '.join(FROZEN_FINDING_COLUMNS)}"
+        statements += [_trigger(connection.vendor, records, changed), _trigger(connection.vendor, records, "DELETE")]
     with connection.cursor() as cursor:
         for statement in statements:
             for part in statement:

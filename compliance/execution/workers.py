@@ -113,7 +113,7 @@ def _work(pk: int) -> None:
 def reap() -> int:
     """Enqueue every audit whose workers had no heartbeat for a lease; settle stops that nobody settled.
 
-    Uploads that nobody finished end here too.
+    Uploads that nobody finished end here too, and so do acceptances of findings whose day is past.
 
     Returns
     -------
@@ -143,6 +143,10 @@ def reap() -> int:
             enqueue_registration(registration)
             seen_to += 1
     seen_to += end_unfinished(actor=REAPER)
+    try:
+        actions.expire_acceptances(actor=REAPER)
+    except DatabaseError as error:  # busy: the next sweep does it, and whoever moves such a finding before
+        logger.warning("acceptances of findings were not looked at (%s)", type(error).__name__)
     Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
     _tidy_messages()
     return seen_to

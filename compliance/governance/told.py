@@ -14,10 +14,13 @@ from itertools import zip_longest
 from typing import Any
 
 from auditor.canonical import sha256_bytes
+from compliance.governance.finding_states import SETTLED, FindingState
 from compliance.models import (
     Approval,
     DataSetVersion,
     Event,
+    FindingNote,
+    FindingRecord,
     LanguageModel,
     LanguageModelVersion,
     PlanDecision,
@@ -40,6 +43,8 @@ def decisions() -> Iterator[str]:
     yield from _releases(_events("audit.released"), _events("audit.release_withdrawn"))
     yield from _reviews(_events("pack.reviewed"))
     yield from _systems(_events("system.proposed", "system.listed", "system.withdrawn"))
+    yield from _findings(_events(*_LEADS_TO))
+    yield from _notes(_events("finding.commented", "finding.fix_attached"))
     yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
 
 
@@ -150,6 +155,48 @@ def _systems(told: dict[str, list[Told]]) -> Iterator[str]:
                 yield from _compared(name, {"text_sha256": row.text_sha256}, event, payload)
             column = _STEPS[event.action][1]
             yield from _by(name, getattr(row, column), getattr(row, f"{column}_user_id"), event)
+
+
+#: Where a finding stands after an event.
+_LEADS_TO = {
+    "finding.opened": FindingState.OPEN,
+    "finding.reopened": FindingState.OPEN,
+    "finding.acceptance_expired": FindingState.OPEN,
+    "finding.sent_back": FindingState.IN_REMEDIATION,
+    **{f"finding.{state}": state for state in FindingState if state is not FindingState.OPEN},
+}
+
+
+def _findings(told: dict[str, list[Told]]) -> Iterator[str]:
+    """Findings stand where the last event led them, for the reason and until the day that it names."""
+    rows = {row.event_object: row for row in FindingRecord.objects.order_by("pk").iterator(chunk_size=200)}
+    for name in sorted({*rows, *told}):
+        row, entries = rows.get(name), told.get(name, [])
+        if row is None or not entries:
+            yield f"{name}: {'no event tells of it' if row else 'events tell of it, and it is gone'}"
+            continue
+        event, payload = entries[-1]
+        if row.state != _LEADS_TO[event.action]:
+            yield f"{name}: is {row.state}, event {event.seq} says {_LEADS_TO[event.action]}"
+        says = {"said": row.rationale, "until": row.accepted_until.isoformat() if row.accepted_until else None}
+        if row.stands in SETTLED:
+            yield from _compared(name, says, event, payload)
+
+
+def _notes(told: dict[str, list[Told]]) -> Iterator[str]:
+    """What was written and attached is what events say, and nothing else is."""
+    entries = {payload["note"]: (event, payload) for found in told.values() for event, payload in found if payload}
+    known = sum(len(found) for found in told.values())
+    count = 0
+    for note in FindingNote.objects.select_related("record").order_by("pk").iterator(chunk_size=200):
+        count += 1
+        if note.pk in entries:
+            what = f"{note.record}: note {note.pk}"
+            says = {"text": note.text, **({"sha256": note.sha256} if note.sha256 else {})}
+            yield from _compared(what, says, *entries[note.pk])
+            yield from _by(what, note.written_by, note.written_by_user_id, entries[note.pk][0])
+    if count != known:
+        yield f"findings: {count} notes are in the register, events tell of {known}"
 
 
 def _versions(told: dict[str, list[Told]]) -> Iterator[str]:

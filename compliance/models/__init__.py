@@ -2,6 +2,7 @@
 
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
+from compliance.models.findings import FindingNote, FindingRecord, NotePurpose, Sighting
 from compliance.models.packs import PolicyPackReview, PolicyPackVersion
 from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
@@ -29,12 +30,15 @@ __all__ = [
     "DesignState",
     "Event",
     "EventPayload",
+    "FindingNote",
+    "FindingRecord",
     "FindingRow",
     "FirstRunLink",
     "LanguageModel",
     "LanguageModelVersion",
     "MeasurementRow",
     "Membership",
+    "NotePurpose",
     "PlanDecision",
     "PlanDraft",
     "PlanVersion",
@@ -44,6 +48,7 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Release",
+    "Sighting",
     "SystemKey",
     "SystemListing",
     "SystemState",

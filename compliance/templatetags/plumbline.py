@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django import template
 from django.template import Context
@@ -150,6 +150,12 @@ def picture(chart: Chart, number: int | str = "") -> SafeString:
 def day(moment: datetime | None) -> str:
     """A day as reports print it; nothing for none."""
     return numbers.date(moment.isoformat()).partition(",")[0] if moment else ""
+
+
+@register.filter
+def plain_day(value: date | None) -> str:
+    """A day that is kept without a time, as reports print days."""
+    return numbers.date(f"{value.isoformat()}T00:00:00+00:00").partition(",")[0] if value else numbers.DASH
 
 
 @register.filter

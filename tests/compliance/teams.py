@@ -81,6 +81,8 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
 
 def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     """One row of every register, by its model's name; policy packs belong to nobody and are the same for all."""
+    from tests.compliance.governed import actor_of, open_finding  # which makes its people here
+
     audit = make_team_audit(team, name=name)
     examiner = make_person(f"examiner {name}", team, [Role.EXAMINER])
     until = timezone.now() + timedelta(days=7)
@@ -90,7 +92,14 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     validator = make_person(f"validator {name}", team, [Role.VALIDATOR])
     decides = Actor(name=validator.username, role="officer", user=validator)
     lists = make_person(f"lister {name}", team, [Role.ADMINISTRATOR])
+    record = open_finding(team)
+    comments = make_person(f"commenter {name}", team, [Role.COUNSEL])
     return {
+        "findingrecord": record,
+        "sighting": record.sightings.get(),
+        "findingnote": actions.note_finding(
+            record=record, text="Read.", name="a.txt", content=b"What was done.", actor=actor_of(comments)
+        ),
         "team": team,
         "membership": examiner.memberships.get(),
         "release": actions.release_audit(audit=audit, reader=examiner, until=until, reason="asked", actor=ACTOR),

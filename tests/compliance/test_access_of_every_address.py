@@ -44,6 +44,20 @@ SITE = {
         for step in ("model", "data", "plan")
     },
     "findings/": Line("/findings/"),
+    "findings/<finding:number>/": Line("/findings/{findingrecord.number}/", without=MISSING, foreign=MISSING),
+    **{
+        f"findings/<finding:number>/{button}/": Line(
+            f"/findings/{{findingrecord.number}}/{button}/",
+            method="post",
+            without=MISSING,
+            allowed=400,
+            foreign=MISSING,
+        )
+        for button in ("move", "reject", "answer", "notes", "retest")
+    },
+    "findings/<finding:number>/files/<key:pk>/": Line(
+        "/findings/{findingrecord.number}/files/{findingnote.pk}/", without=MISSING, foreign=MISSING
+    ),
     "models/": Line("/models/"),
     "models/<key:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
     "audits/": Line("/audits/"),
@@ -155,7 +169,7 @@ REMOVED = ("membership", "release")
 REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
     "plandraft", "plandecision", "registration", "policypackreview", "policypackversion", "audit", "auditchunk",
-    "measurementrow", "findingrow", "event", "systemlisting", "worker",
+    "measurementrow", "findingrow", "findingrecord", "sighting", "findingnote", "event", "systemlisting", "worker",
 )  # fmt: skip
 
 

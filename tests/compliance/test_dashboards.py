@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -20,13 +21,15 @@ from auditor.records import Conclusion, Severity
 from compliance import actions
 from compliance.dashboard.audited_models import REVALIDATION_MONTHS, audited_models, months_after
 from compliance.dashboard.audited_models import finished as finished_rows
-from compliance.dashboard.home_page import matrix, remediation_days
+from compliance.dashboard.home_page import live_findings, matrix
 from compliance.dashboard.model_page import choose
 from compliance.dashboard.prompts import marked, strength
 from compliance.execution.runner import audit_folder
-from compliance.models import Audit
+from compliance.governance.deadlines import remediation_days
+from compliance.models import Audit, FindingRecord
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
+from tests.compliance.governed import open_finding
 from tests.compliance.test_officers_site import text_of
 from tests.compliance.test_tampering import owner
 
@@ -93,23 +96,32 @@ def test_months_end_on_a_day_that_exists(start: tuple[int, int, int], months: in
     assert months_after(datetime(*start, tzinfo=UTC), months) == datetime(*end, tzinfo=UTC)
 
 
-def test_findings_past_their_date_are_outlined_and_are_a_task(signed_in: Client, finished: Audit) -> None:
+def test_findings_past_their_day_are_outlined_and_are_a_task(signed_in: Client, officer: User) -> None:
+    record = open_finding()
     assert not any("k-late" in line for line in signed_in.get("/").content.decode().split("<td"))
-    age(finished, max(remediation_days().values()) + 1)
-    answer = signed_in.get("/")
-    assert "k-late" in answer.content.decode()
-    assert "Answer the findings of A-0001" in text_of(answer.content)
+    with time_machine.travel(timezone.now() + timedelta(days=remediation_days()["high"] + 1)):
+        signed_in.force_login(officer)  # the session before is over by then
+        answer = signed_in.get("/")
+        assert "k-late" in answer.content.decode()
+        # Nobody owns it, and this officer may not answer findings.
+        assert "Answer F-0001" not in text_of(answer.content)
+        FindingRecord.objects.filter(pk=record.pk).update(owner=officer)
+        page = text_of(signed_in.get("/").content)
+    assert "Answer F-0001" in page
+    assert record.title in page
 
 
 @pytest.mark.parametrize("level", [level for level in Severity if level.value in remediation_days()])
-def test_a_finding_is_late_the_day_after_it_had_to_be_remedied(level: Severity) -> None:
-    now, allowed = timezone.now(), remediation_days()[level.value]
-
-    def outlined(days: int) -> bool:
-        rows = matrix([(level.value, now - timedelta(days=days), 1)], now=now)
-        return any(cell["late"] for row in rows for cell in row["cells"])
-
-    assert (outlined(allowed), outlined(allowed + 1)) == (False, True)
+def test_a_finding_is_late_the_day_after_it_had_to_be_remedied(db: None, signed_in: Client, level: Severity) -> None:
+    record = open_finding(severity=level)
+    allowed = record.first_seen.date() + timedelta(days=remediation_days()[level.value])
+    assert record.allowed_until == allowed
+    for day, late in ((allowed, False), (allowed + timedelta(days=1), True)):
+        assert record.overdue(day) is late
+        assert FindingRecord.objects.overdue(day).exists() is late
+        counted = live_findings(User.objects.get(username="officer"), today=day)
+        rows = matrix(counted, now=timezone.now())
+        assert any(cell["late"] for row in rows for cell in row["cells"]) is late
 
 
 def test_a_run_that_stopped_waits_for_whoever_asked_for_it(signed_in: Client, officer: User) -> None:

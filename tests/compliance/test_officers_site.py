@@ -19,12 +19,13 @@ from django.utils import timezone
 from auditor.canonical import sha256_bytes
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import chart_from, open_evidence
-from compliance.dashboard.home_page import matrix
+from compliance.dashboard.home_page import Counted, matrix
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import audit_folder
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports.lint import forbidden_phrases
 from tests.compliance.factories import make_audit
+from tests.compliance.governed import open_finding
 from tests.reports.conftest import PACKS
 
 COUNTS = Path(__file__).parents[1] / "query_counts.json"
@@ -209,16 +210,25 @@ def test_an_unfinished_run_shows_no_result(signed_in: Client) -> None:
 
 
 def test_counts_of_findings_lead_to_as_many_findings(signed_in: Client, finished: Audit) -> None:
-    for row in signed_in.get("/").context["matrix"]:
+    open_finding()
+    rows = signed_in.get("/").context["matrix"]
+    assert sum(cell["count"] for row in rows for cell in row["cells"]) == 2  # one cell, and the row's total
+    for row in rows:
         for cell in row["cells"]:
             assert signed_in.get(cell["link"]).context["listed"].paginator.count == cell["count"]
+
+
+def test_findings_of_an_ungoverned_run_are_drafts_on_its_page_alone(signed_in: Client, finished: Audit) -> None:
     assert FindingRow.objects.filter(audit=finished).exists()
+    assert "Drafts An ungoverned run opens no finding" in text_of(signed_in.get("/audits/A-0001/").content)
+    assert signed_in.get("/").context["found"] == 0
+    assert signed_in.get("/findings/").context["rows"] == []
 
 
 @pytest.mark.parametrize(("days", "column"), [(0, 0), (30, 0), (31, 1), (90, 1), (91, 2), (180, 2), (181, 3), (999, 3)])
 def test_findings_age_from_column_to_column(days: int, column: int) -> None:
     now = timezone.now()
-    high = matrix([("high", now - timedelta(days=days, hours=1), 1)], now=now)[1]
+    high = matrix([Counted("high", now - timedelta(days=days, hours=1), late=False)], now=now)[1]
     assert [cell["count"] for cell in high["cells"][:4]] == [int(index == column) for index in range(4)]
     assert high["cells"][4]["count"] == 1
 

@@ -24,6 +24,7 @@ from compliance.access.roles import Role, roles_with
 from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
+from tests.compliance.governed import version_of
 from tests.compliance.jobs import request
 from tests.compliance.messages import keep_messages
 from tests.compliance.teams import WORKING, listing_text, make_person, rows_of
@@ -56,6 +57,13 @@ ACTIONS = {
     "audits/<audit:number>/stop/": Action(("cancel_audit",)),
     "audits/<audit:number>/force-stop/": Action(("cancel_audit",)),
     "audits/<audit:number>/retry/": Action(("run_audit",)),
+    "findings/<finding:number>/move/": Action(("answer_findingrecord",), {"to": "acknowledged"}),
+    "findings/<finding:number>/reject/": Action(("validate_findingrecord",), {"reason": "It was a test."}),
+    "findings/<finding:number>/answer/": Action(("answer_findingrecord",), {"response": "Seen.", "revision": "1"}),
+    "findings/<finding:number>/notes/": Action(("add_findingnote",), {"text": "Read.", "purpose": "comment"}),
+    "findings/<finding:number>/retest/": Action(
+        ("run_audit",), {"model": "{another.pk}", "token": "a" * 32}
+    ),
     # A name that the team does not use yet makes a language model, and not only a version of one.
     "register/model/": Action(("add_languagemodelversion", "add_languagemodel"), {"team": "{team.pk}", **MODEL}),
     "register/data/": Action(("add_datasetversion",), {"team": "{team.pk}", "file": "a table"}),
@@ -121,7 +129,8 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     Registration.objects.filter(pk=found["registration"].pk).update(state="mapping", received=9, file="data/none.csv")
     reader = make_person("another reader", default_team(), [Role.EXAMINER])
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
-    return {**found, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
+    another = version_of(default_team(), 7)
+    return {**found, "another": another, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
 
 
 def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,405 @@
+"""What people do about findings. compliance/governance/finding_states.py holds what leads where, and what guards it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from compliance.access import permissions as access
+from compliance.access.roles import Role
+from compliance.actions.retests import RetestSays, newest_retest
+from compliance.actions.sightings import expire
+from compliance.exceptions import StateError
+from compliance.governance.attachments import file_name, hand_out, take_in
+from compliance.governance.events import Actor, append_event, lock_chain
+from compliance.governance.finding_states import (
+    ANSWERED_IN,
+    SETTLED,
+    Facts,
+    FindingState,
+    Guard,
+    Retest,
+    Transition,
+    transition,
+    ways_from,
+)
+from compliance.models import Event, FindingNote, FindingRecord, Membership, NotePurpose
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: What each role of the table of states holds over findings.
+PERMISSIONS: Mapping[Role, str] = MappingProxyType(
+    {
+        Role.MODEL_OWNER: "answer_findingrecord",
+        Role.VALIDATOR: "validate_findingrecord",
+        Role.APPROVER: "accept_findingrecord",
+    }
+)
+ANSWER, VALIDATE, WRITE = PERMISSIONS[Role.MODEL_OWNER], PERMISSIONS[Role.VALIDATOR], "add_findingnote"
+SENT_BACK = "finding.sent_back"
+#: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
+OWNER_SIDE = (
+    "finding.answered",
+    "finding.fix_attached",
+    *(
+        f"finding.{state}"
+        for state in (
+            FindingState.ACKNOWLEDGED,
+            FindingState.ACTION_PLANNED,
+            FindingState.IN_REMEDIATION,
+            FindingState.READY_FOR_VALIDATION,
+        )
+    ),
+)
+LONGEST = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way on from where a finding stands, for one person: ``refusal`` is empty where it is open to them.
+
+    ``allowed`` says whether they hold its role. What they fill in, a rationale or a day, is taken as given.
+    """
+
+    transition: Transition
+    allowed: bool
+    refusal: str
+
+
+@transaction.atomic
+def move_finding(
+    *, record: FindingRecord, to: FindingState, said: str = "", until: date | None = None, actor: Actor
+) -> None:
+    """Lead a finding to another state.
+
+    Parameters
+    ----------
+    said
+        Why: kept as the rationale of what closes or accepts it. Of a rejection it is the one that was proposed.
+    until
+        The day on which an acceptance is to expire.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission of the role that leads there.
+    StateError
+        If no way leads there, or one of its guards refuses; in one line.
+    """
+    way = _begun(record, actor, to)
+    said = _text(record, said)
+    if way.target is FindingState.REJECTED_WITH_RATIONALE:
+        said = record.rejection_reason
+    refusal = way.refusal(facts_of(record, actor, said=said, until=until))
+    if refusal:
+        raise StateError(f"{record}: {refusal}")
+    before = record.stands
+    payload: dict[str, Any] = {"from": before, "to": to, "said": said, "severity": record.severity}
+    if way.source is FindingState.OPEN:
+        payload |= _let_go_of_rejection(record)
+    record.state = to
+    if to in SETTLED:
+        record.settled_rank, record.rationale = record.severity_rank, said
+    if to is FindingState.RISK_ACCEPTED and until is not None:
+        record.accepted_until = until
+        payload["until"] = until.isoformat()
+    record.revision += 1
+    record.save()
+    sent_back = before is FindingState.READY_FOR_VALIDATION and to is FindingState.IN_REMEDIATION
+    _tell(actor, SENT_BACK if sent_back else f"finding.{to}", record, payload)
+
+
+@transaction.atomic
+def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> None:
+    """Propose that an open finding is rejected; it stays open until a second person confirms.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to reject findings.
+    StateError
+        If it is not open, the person answers for it, no reason is given, or a rejection is proposed already.
+    """
+    way = _begun(record, actor, FindingState.REJECTED_WITH_RATIONALE)
+    reason = _text(record, reason)
+    facts = facts_of(record, actor, said=reason)
+    for guard in way.guards:
+        if guard is not Guard.SECOND_PERSON and (words := Transition.check(guard, facts)):
+            raise StateError(f"{record}: {words}")
+    if record.rejection_by:
+        raise StateError(
+            f"{record}: {record.rejection_by} proposed to reject it already; expected a second person to confirm it"
+        )
+    record.rejection_reason, record.rejection_by, record.rejection_by_user = reason, actor.name, actor.user
+    record.revision += 1
+    record.save()
+    _tell(actor, "finding.rejection_proposed", record, {"said": reason, "severity": record.severity})
+
+
+@transaction.atomic
+def answer_finding(
+    *,
+    record: FindingRecord,
+    revision: int,
+    owner: User | None,
+    due: date | None,
+    response: str,
+    remediation: str,
+    actor: Actor,
+) -> None:
+    """Set who owns a finding, until when, and what they say and plan; what is as it was leaves no event.
+
+    Parameters
+    ----------
+    revision
+        The one that was read before.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to answer findings.
+    StateError
+        If nothing is answered any more where it stands, somebody else changed it in the meantime, the owner does not
+        work in its team, or the day is past.
+    """
+    _begin(record, actor, ANSWER)
+    if record.stands not in ANSWERED_IN:
+        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+    if record.revision != revision:
+        raise StateError(f"{record}: somebody else changed it in the meantime; expected your changes on top of theirs")
+    if owner is not None and owner.pk != record.owner_id and not _works_in(record, owner):
+        raise StateError(f"{record}: {owner} does not work in {record.team}; expected a member of the team")
+    if due is not None and due != record.due and due < timezone.now().date():
+        raise StateError(f"{record}: {due:%d %b %Y} is past; expected a day to come")
+    before = _answers(record)
+    record.owner, record.due = owner, due
+    record.response, record.remediation = _text(record, response), _text(record, remediation)
+    after = _answers(record)
+    if before == after:
+        return
+    record.revision += 1
+    record.save()
+    changed = {name: {"from": before[name], "to": after[name]} for name in after if before[name] != after[name]}
+    payload = {**changed, **({"account": owner.pk} if owner is not None else {})}
+    _tell(actor, "finding.answered", record, payload)
+
+
+@transaction.atomic
+def note_finding(
+    *,
+    record: FindingRecord,
+    text: str = "",
+    name: str = "",
+    content: bytes | None = None,
+    purpose: NotePurpose = NotePurpose.COMMENT,
+    actor: Actor,
+) -> FindingNote:
+    """Add a comment, a file, or both; nobody changes it afterwards.
+
+    Parameters
+    ----------
+    name, content
+        Of the file that is attached, if one is.
+    purpose
+        ``FIX`` for evidence of the fix, which takes a file and the permission to answer findings.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission.
+    StateError
+        If it says nothing, the file is not one that is taken in, or evidence of a fix is given where none is asked for.
+    """
+    fix = purpose is NotePurpose.FIX
+    _begin(record, actor, ANSWER if fix else WRITE)
+    text = _text(record, text)
+    if fix and record.stands not in ANSWERED_IN:
+        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+    if fix and content is None:
+        raise StateError(f"{record}: no file is attached; expected one that shows the fix")
+    if content is None and not text:
+        raise StateError(f"{record}: the comment is empty; expected a sentence or a file")
+    attached = {}
+    if content is not None:
+        attached = {"file_name": file_name(name), "sha256": take_in(name, content), "size": len(content)}
+    note = FindingNote.objects.create(
+        record=record, purpose=purpose, text=text, written_by=actor.name, written_by_user=actor.user, **attached
+    )
+    payload = {"note": note.pk, "text": text, **attached}
+    _tell(actor, "finding.fix_attached" if fix else "finding.commented", record, payload)
+    return note
+
+
+@transaction.atomic
+def download_attachment(*, note: FindingNote, actor: Actor) -> bytes:
+    """The bytes of an attached file, with the event that says who took them.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to look at findings of its team.
+    EvidenceError
+        If it is not on this server, or not the file that was recorded.
+    """
+    if actor.user is None or not access.may(actor.user, "view_findingnote", note.team_id):
+        raise PermissionDenied(f"{actor.name}: may not look at findings of {note.record.team}")
+    content = hand_out(note.file_name, note.sha256)
+    _tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
+    return content
+
+
+def ways_for(record: FindingRecord, actor: Actor, *, retest: RetestSays | None = None) -> list[Way]:
+    """Every way on from where a finding stands, and what stands against it for this person."""
+    known = facts_of(record, actor, said="given", until=date.max, retest=retest)
+    return [
+        Way(
+            transition=way,
+            allowed=actor.user is not None and access.may(actor.user, permission_of(way), record.team_id),
+            refusal=way.refusal(known),
+        )
+        for way in ways_from(record.stands)
+    ]
+
+
+def permission_of(way: Transition) -> str:
+    """What the role of a way holds; LookupError for one that only the system goes."""
+    if way.role is None:
+        raise LookupError(f"{way.source} to {way.target}: is a way of the system")
+    return PERMISSIONS[way.role]
+
+
+def facts_of(
+    record: FindingRecord,
+    actor: Actor,
+    *,
+    said: str = "",
+    until: date | None = None,
+    retest: RetestSays | None = None,
+) -> Facts:
+    """What the guards ask about, for one person. A retest is looked for only where it matters."""
+    if retest is None and record.stands is FindingState.READY_FOR_VALIDATION:
+        retest = newest_retest(record)
+    fixes = record.notes.filter(purpose=NotePurpose.FIX, written_at__gte=record.opened_at)
+    return Facts(
+        owner=record.owner_id is not None,
+        due=record.due is not None,
+        fix_attached=record.stands is FindingState.IN_REMEDIATION and fixes.exists(),
+        critical=record.critical,
+        answers_for_it=answers_for(record, actor),
+        said=said,
+        until=until,
+        today=timezone.now().date(),
+        proposed=bool(record.rejection_by),
+        proposed_it=_is(actor, record.rejection_by, record.rejection_by_user_id),
+        retest=retest.code if retest else Retest.NONE,
+        retest_words=retest.words if retest else "",
+    )
+
+
+def answers_for(record: FindingRecord, actor: Actor) -> bool:
+    """Whether this person is or was the owner, answers for the model, or moved the finding on the owner's side.
+
+    Persons are looked up in the event log, by account and by name: another owner entered in time frees nobody.
+    """
+    if record.owner is not None and _is(actor, record.owner.get_username(), record.owner_id):
+        return True
+    if record.language_model.owner and _is(actor, record.language_model.owner, None):
+        return True
+    events = Event.objects.filter(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
+    for event in events.select_related("payload").order_by():
+        if _is(actor, event.actor, event.actor_user_id):
+            return True
+        payload = getattr(event, "payload", None)
+        owner = json.loads(payload.data_json).get("account") if payload is not None else None
+        if owner is not None and actor.user is not None and owner == actor.user.pk:
+            return True
+    return False
+
+
+def _is(actor: Actor, name: str, account: int | None) -> bool:
+    same_account = actor.user is not None and account == actor.user.pk
+    return same_account or (bool(name) and name.casefold() == actor.name.casefold())
+
+
+def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:
+    """The way that leads there, with the chain locked, for somebody who holds its role."""
+    if actor.user is None:
+        raise PermissionDenied(f"{actor.name}: findings are answered and decided on by people with an account")
+    lock_chain()
+    record.refresh_from_db()
+    expire(record)
+    way = transition(record.stands, to)
+    if way is None or way.role is None:
+        _some_role(record, actor)
+        ways = ", ".join(item.target.label.lower() for item in ways_from(record.stands))
+        expected = f"expected one of: {ways}" if ways else "expected it to be opened again by an audit or an expiry"
+        raise StateError(f"{record}: is {_where(record)}, from where nobody leads it to {to.label.lower()}; {expected}")
+    _allow(actor, permission_of(way), record)
+    return way
+
+
+def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
+    if actor.user is None:
+        raise PermissionDenied(f"{actor.name}: findings are answered and decided on by people with an account")
+    _allow(actor, permission, record)
+    lock_chain()
+    record.refresh_from_db()
+    expire(record)
+
+
+def _some_role(record: FindingRecord, actor: Actor) -> None:
+    """Refuse whoever could move no finding of the team, whatever its state."""
+    if not any(access.may(actor.user, name, record.team_id) for name in PERMISSIONS.values()):
+        raise PermissionDenied(f"{actor.name}: may not move findings of {record.team}")
+
+
+def _allow(actor: Actor, permission: str, record: FindingRecord) -> None:
+    if not access.may(actor.user, permission, record.team_id):
+        what = "comment on" if permission == WRITE else permission.partition("_")[0]
+        raise PermissionDenied(f"{actor.name}: may not {what} findings of {record.team}")
+
+
+def _works_in(record: FindingRecord, owner: User) -> bool:
+    return Membership.objects.filter(team=record.team, user=owner).exclude(role=Role.EXAMINER).exists()
+
+
+def _answers(record: FindingRecord) -> dict[str, Any]:
+    return {
+        "owner": record.owner.get_username() if record.owner else "",
+        "due": record.due.isoformat() if record.due else "",
+        "response": record.response,
+        "remediation": record.remediation,
+    }
+
+
+def _let_go_of_rejection(record: FindingRecord) -> dict[str, str]:
+    """A proposed rejection is confirmed or passed over by the next move; either is told."""
+    if not record.rejection_by:
+        return {}
+    told = {"rejection_proposed_by": record.rejection_by}
+    record.rejection_reason, record.rejection_by, record.rejection_by_user = "", "", None
+    return told
+
+
+def _text(record: FindingRecord, text: str) -> str:
+    plain = text.strip().replace("\r\n", "\n")
+    if len(plain) > LONGEST:
+        raise StateError(f"{record}: the text has {len(plain):,} characters; expected at most {LONGEST:,}")
+    return plain
+
+
+def _where(record: FindingRecord) -> str:
+    return record.stands.label.lower()
+
+
+def _tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:
+    append_event(actor=actor, action=action, object=record.number, payload=dict(payload), team=record.team)

@@ -1,0 +1,120 @@
+"""Retests: the same design and data on another version of the model, and what the newest one says of a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from auditor.decision_sources import is_decision_file
+from compliance.access import permissions as access
+from compliance.actions.audits import request_audit
+from compliance.actions.plans import design_state
+from compliance.actions.sightings import seen_of
+from compliance.exceptions import StateError
+from compliance.execution.job import JobState
+from compliance.governance.events import Actor, append_event, lock_chain
+from compliance.governance.finding_states import Retest
+from compliance.governance.finding_trends import could_see
+from compliance.models import (
+    Audit,
+    DataSetVersion,
+    DesignState,
+    FindingRecord,
+    LanguageModelVersion,
+    MeasurementRow,
+    Sighting,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetestSays:
+    """What the newest retest of a finding says; ``audit`` is ``None`` where there is none."""
+
+    code: Retest
+    words: str
+    audit: Audit | None = None
+    measurement: MeasurementRow | None = None
+
+
+def retests_of(record: FindingRecord) -> Any:
+    """Finished governed audits of the design on another version than that in which it was opened, newest first."""
+    rows = Audit.objects.filter(
+        plan=record.plan_id,
+        model__language_model=record.language_model_id,
+        serial__gt=record.opened_in.serial,
+        state=JobState.DONE,
+        governed=True,
+    ).exclude(model=record.opened_in.model_id)
+    if not is_decision_file(record.opened_in.model.source):  # which is audited by its own data, and no other
+        rows = rows.filter(data=record.opened_in.data_id)
+    return rows.order_by("-serial").defer("run_json")
+
+
+def newest_retest(record: FindingRecord) -> RetestSays:
+    """What the newest retest says: that it shows the finding, no longer shows it, or cannot say."""
+    audit = retests_of(record).first()
+    if audit is None:
+        return RetestSays(code=Retest.NONE, words="was not retested on another version")
+    if Sighting.objects.filter(record=record, audit=audit).exists():
+        return RetestSays(code=Retest.SHOWS_IT, words=f"{audit} still shows it", audit=audit)
+    last = record.sightings.filter(audit__serial__lt=audit.serial).select_related("measurement").first()
+    lead = last.measurement if last else None
+    if lead is None:
+        return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit)
+    now = MeasurementRow.objects.filter(audit=audit, key=lead.key).first()
+    seen = seen_of(now)
+    if now is None or seen is None:
+        words = f"{audit} did not measure {lead.key}"
+        return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit)
+    if not could_see(seen_of(lead), seen, conclusion=now.conclusion, mde=now.counts.get("mde")):
+        words = f"{audit} could not have seen a difference of the size that was found"
+        return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit, measurement=now)
+    return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit, measurement=now)
+
+
+def data_for(record: FindingRecord, model: LanguageModelVersion) -> DataSetVersion | None:
+    """The data on which a version is retested: those of the audit that opened it, or a decision file's own."""
+    if not is_decision_file(model.source):
+        return record.opened_in.data
+    return DataSetVersion.objects.filter(team=record.team, fingerprint=model.sha256).first()
+
+
+@transaction.atomic
+def retest_finding(
+    *, record: FindingRecord, model: LanguageModelVersion, queue: str, request_key: str, actor: Actor
+) -> Audit:
+    """Ask for an audit of the design in which a finding was seen, on another version of the same model.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to run audits, or without an account.
+    StateError
+        If the version is of another model, or the one in which it was seen; if the design is not approved any more, so
+        that the audit would be ungoverned; or if the data are not there.
+    """
+    if actor.user is None or not access.may(actor.user, "run_audit", record.team_id):
+        raise PermissionDenied(f"{actor.name}: may not run audits of {record.team}")
+    lock_chain()
+    if model.language_model_id != record.language_model_id:
+        raise StateError(f"{record}: {model} is of another model; expected a version of {record.language_model}")
+    if model.pk == record.opened_in.model_id:
+        raise StateError(f"{record}: was seen in {model}; expected another version of {record.language_model}")
+    if design_state(record.plan) != DesignState.APPROVED:
+        raise StateError(f"{record}: the design {record.plan} is retired; expected an approved one for a retest")
+    data = data_for(record, model)
+    if data is None:
+        raise StateError(f"{record}: the data of {model} are not registered; expected the table it was read from")
+    if Audit.objects.filter(request_key=request_key).exists():  # asked for twice by two clicks: once is told
+        return request_audit(
+            plan=record.plan, model=model, data=data, queue=queue, request_key=request_key, actor=actor
+        )
+    audit = request_audit(plan=record.plan, model=model, data=data, queue=queue, request_key=request_key, actor=actor)
+    payload = {"audit": audit.number, "model_sha256": model.sha256, "governed": audit.governed}
+    append_event(
+        actor=actor, action="finding.retest_requested", object=record.number, payload=payload, team=record.team
+    )
+    return audit

@@ -1,0 +1,101 @@
+"""What people fill in about a finding. Whether it may be done, the actions decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+
+from compliance.access.roles import Role
+from compliance.actions.findings import LONGEST
+from compliance.form_fields import field_of
+from compliance.governance.attachments import ACCEPTED, MOST_BYTES
+from compliance.governance.finding_states import FindingState, Guard, Transition
+from compliance.models import FindingRecord, LanguageModelVersion, NotePurpose
+
+FIX_HELP = f"{ACCEPTED}; at most {MOST_BYTES >> 20} MiB"
+
+
+def _text(label: str, *, required: bool = False, help_text: str = "", rows: int = 3) -> forms.CharField:
+    widget = forms.Textarea(attrs={"rows": rows})
+    return forms.CharField(label=label, required=required, max_length=LONGEST, widget=widget, help_text=help_text)
+
+
+def _day(label: str, help_text: str = "", *, required: bool = False) -> forms.DateField:
+    return forms.DateField(
+        label=label, required=required, widget=forms.DateInput(attrs={"type": "date"}), help_text=help_text
+    )
+
+
+class MoveForm(forms.Form):
+    """One way on: what it asks for, and nothing else."""
+
+    to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
+    said = _text("Rationale", help_text="Why, in a sentence or two; it stays with the finding.")
+    until = _day("Accepted until", help_text="A day to come, on which the finding opens again.")
+
+    def for_way(self, way: Transition) -> MoveForm:
+        """The form of one way, told from the others of the page by its identifiers."""
+        self.auto_id = f"{way.target}_%s"
+        self.fields["to"].initial = way.target
+        asked = Guard.RATIONALE in way.guards and way.target is not FindingState.REJECTED_WITH_RATIONALE
+        for name, wanted in (("said", asked), ("until", Guard.EXPIRY in way.guards)):
+            if wanted:
+                self.fields[name].required = True
+            else:
+                del self.fields[name]
+        return self
+
+
+class RejectionForm(forms.Form):
+    """Why a finding should be rejected; a second person confirms it."""
+
+    reason = _text("Why it is to be rejected", required=True, help_text="A second person reads it and confirms.")
+    use_required_attribute = True
+
+
+class AnswerForm(forms.Form):
+    """Who owns it, until when, what they say to it and what they plan."""
+
+    owner: Any = forms.ModelChoiceField(User.objects.none(), required=False, empty_label="Nobody yet")
+    due = _day("Due date")
+    response = _text("Response", help_text="What the owner says to it.")
+    remediation = _text("Remediation plan", help_text="What will be changed, by whom, and how it will show.")
+    revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
+
+    def for_record(self, record: FindingRecord) -> AnswerForm:
+        """With the members of its team to choose from."""
+        members = get_user_model().objects.filter(memberships__team=record.team_id, is_active=True)
+        field_of(self, "owner", forms.ModelChoiceField).queryset = (
+            members.exclude(memberships__role=Role.EXAMINER).distinct().order_by("username")
+        )
+        return self
+
+
+class NoteForm(forms.Form):
+    """A comment, a file, or both."""
+
+    text = _text("Comment")
+    file = forms.FileField(label="File", required=False, help_text=FIX_HELP)
+    purpose = forms.ChoiceField(label="It is", choices=NotePurpose.choices, initial=NotePurpose.COMMENT)
+
+    def offer(self, *, fix: bool) -> NoteForm:
+        """Without a choice where evidence of a fix is not theirs to give."""
+        if not fix:
+            purpose = self.fields["purpose"]
+            purpose.widget, purpose.initial = forms.HiddenInput(), NotePurpose.COMMENT
+        return self
+
+
+class RetestForm(forms.Form):
+    """On which version the design is run again."""
+
+    model: Any = forms.ModelChoiceField(LanguageModelVersion.objects.none(), label="Version", empty_label=None)
+    token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
+
+    def offer(self, versions: Any) -> RetestForm:
+        """The versions to choose from."""
+        field_of(self, "model", forms.ModelChoiceField).queryset = versions
+        return self

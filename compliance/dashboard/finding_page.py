@@ -1,0 +1,185 @@
+"""What the page of a finding shows: what was seen, what it is now, what I can do about it, and who else can."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from auditor.records import Measurement
+from compliance.access.roles import PERMISSIONS, Role
+from compliance.actions.findings import WRITE, Way
+from compliance.dashboard.model_page import version_words
+from compliance.dashboard.records import measurement
+from compliance.governance.finding_states import FindingState
+from compliance.governance.finding_trends import FindingTrend
+from compliance.models import Event, FindingRecord, LanguageModelVersion, Membership, Sighting
+from reports import sentences
+
+SAID = {
+    "finding.opened": "opened by {audit} at severity {severity}",
+    "finding.seen_again": "seen again in {audit} at severity {severity}: {trend}",
+    "finding.reopened": "seen again in {audit} and opened again, from {from}",
+    "finding.acceptance_expired": "opened again: the acceptance ran until {accepted_until}",
+    "finding.acknowledged": "acknowledged",
+    "finding.action_planned": "action planned",
+    "finding.in_remediation": "remediation started",
+    "finding.sent_back": "sent back to remediation",
+    "finding.ready_for_validation": "handed over for validation",
+    "finding.closed_validated": "closed after validation: {said}",
+    "finding.risk_accepted": "risk accepted until {until}: {said}",
+    "finding.rejected_with_rationale": "rejection confirmed, as {rejection_proposed_by} proposed: {said}",
+    "finding.rejection_proposed": "rejection proposed: {said}",
+    "finding.commented": "commented",
+    "finding.fix_attached": "evidence of the fix attached: {file_name}",
+    "finding.file_downloaded": "downloaded {file}",
+    "finding.retest_requested": "retest asked for: {audit}",
+}
+FIELDS = {"owner": "owner", "due": "due date", "response": "response", "remediation": "remediation plan"}
+ERASED = "what it said was erased"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SightingLine:
+    """One audit that saw it, with the number that leads the finding there."""
+
+    sighting: Sighting
+    version: str
+    measurement: Measurement | None
+    change: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryLine:
+    """Something that happened to it."""
+
+    seq: int
+    at: datetime
+    actor: str
+    role: str
+    action: str
+    what: str
+    details: str
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What can be done by others, or not yet: the verb, why not, and who can."""
+
+    verb: str
+    why: str
+    who: str
+
+
+def sighting_lines(record: FindingRecord) -> list[SightingLine]:
+    """The audits that saw it, newest first, each against the one before in numbers."""
+    rows = record.sightings.select_related("audit__model", "finding", "measurement")
+    found = list(rows.defer("audit__run_json", "audit__model__manifest"))
+    lines = []
+    for place, row in enumerate(found):
+        now = measurement(row.measurement) if row.measurement else None
+        before = next((item for item in found[place + 1 :] if item.audit_id != row.audit_id), None)
+        lines.append(
+            SightingLine(sighting=row, version=version_words(row.audit), measurement=now, change=_change(row, before))
+        )
+    return lines
+
+
+def _change(row: Sighting, before: Sighting | None) -> str:
+    words = FindingTrend(row.trend).label
+    if row.reopened:
+        words = f"{words}; opened again"
+    if before is None or before.measurement is None or row.measurement is None:
+        return words
+    if before.measurement.key != row.measurement.key:
+        return f"{words}: led by another measurement"
+    earlier, later = (sentences.shown(measurement(item)) for item in (before.measurement, row.measurement))
+    return f"{words}: {earlier} in {before.audit.number}, now {later}"
+
+
+def history_lines(events: Iterable[Event]) -> Iterator[HistoryLine]:
+    """What the event log tells of it, in words."""
+    for event in events:
+        payload = getattr(event, "payload", None)
+        told: dict[str, Any] | None = None if payload is None else json.loads(payload.data_json)
+        yield HistoryLine(
+            seq=event.seq,
+            at=datetime.fromisoformat(event.ts),
+            actor=event.actor,
+            role=event.role,
+            action=event.action,
+            what=_words(event.action, told),
+            details="" if payload is None else payload.data_json,
+            hash=event.hash,
+        )
+
+
+def _words(action: str, told: dict[str, Any] | None) -> str:
+    if told is None:
+        return f"{action.partition('.')[2].replace('_', ' ')}; {ERASED}"
+    if action == "finding.answered":
+        changed = [name for name in FIELDS if name in told]
+        return "; ".join(
+            f"{FIELDS[name]}: {told[name]['to'] or 'none'}" if name in ("owner", "due") else f"{FIELDS[name]} written"
+            for name in changed
+        )
+    shown = {name: _shown(name, value) for name, value in told.items()}
+    known = {"rejection_proposed_by": "somebody", "until": "", "said": "", **shown}
+    return SAID.get(action, action).format_map(_Missing(known))
+
+
+class _Missing(dict[str, Any]):
+    """Words of which a later version may leave one out."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in ("from", "to") and value in list(FindingState):
+        return FindingState(value).label.lower()
+    return FindingTrend(value).label if name == "trend" and value in list(FindingTrend) else value
+
+
+def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
+    """Ways that are not open to this person now: what stands against each, and who goes it."""
+    closed = [way for way in ways if not way.allowed or way.refusal]
+    names = _names(record) if closed else {}
+    return [
+        Waiting(
+            verb=way.transition.verb,
+            why=way.refusal,
+            who=_who(way.transition.role, names),
+        )
+        for way in closed
+        if way.transition.role is not None
+    ]
+
+
+def who_comments() -> str:
+    """The roles that may comment, in words."""
+    return ", ".join(role.label.lower() for role in Role if WRITE in PERMISSIONS[role])
+
+
+def other_versions(record: FindingRecord) -> Any:
+    """The versions of its model on which it can be retested, newest first."""
+    versions = LanguageModelVersion.objects.filter(language_model=record.language_model_id)
+    return versions.exclude(pk=record.opened_in.model_id).defer("manifest")
+
+
+def _names(record: FindingRecord) -> dict[Role, list[str]]:
+    found: dict[Role, list[str]] = {}
+    rows = Membership.objects.filter(team=record.team_id, user__is_active=True).order_by("user__username")
+    for role, name in rows.values_list("role", "user__username"):
+        found.setdefault(Role(role), []).append(name)
+    return found
+
+
+def _who(role: Role | None, names: dict[Role, list[str]]) -> str:
+    if role is None:
+        return "the system"
+    members = names.get(role, [])
+    return f"{role.label}: {', '.join(members)}" if members else f"{role.label}: nobody in the team yet"

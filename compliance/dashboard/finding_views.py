@@ -1,0 +1,287 @@
+"""The pages of findings: the list over all audits, and one page a finding. What they change, actions change."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST
+
+from auditor.canonical import sha256_json
+from auditor.records import Severity
+from compliance import actions
+from compliance.access import permissions as access
+from compliance.actions.findings import ANSWER, VALIDATE, WRITE, answers_for, ways_for
+from compliance.actions.retests import newest_retest
+from compliance.dashboard import finding_list, finding_page, finding_tables
+from compliance.dashboard.finding_forms import AnswerForm, MoveForm, NoteForm, RejectionForm, RetestForm
+from compliance.dashboard.home_page import AGES
+from compliance.dashboard.links import cases_link
+from compliance.dashboard.pages import page
+from compliance.exceptions import ComplianceError
+from compliance.governance.events import site_actor
+from compliance.governance.finding_states import ANSWERED_IN, FindingState
+from compliance.models import Event, FindingNote, FindingRecord, NotePurpose
+from compliance.tables.pages import page_of
+
+LINES = 25
+EVENTS_SHOWN = 50
+REFUSED, WRONG = 409, 400
+Sent = forms.Form | None
+
+
+@page
+def findings(request: HttpRequest) -> HttpResponseBase:
+    """Findings over all audits, worst first."""
+    if not request.user.has_perm("compliance.view_audit"):
+        raise PermissionDenied
+    now, rows = timezone.now(), FindingRecord.objects.for_user(request.user)
+    owners = finding_list.owners_of(rows)
+    asked = finding_list.asked_from(request.GET, owners=owners)
+    found = finding_list.records_of(rows, asked, now=now)
+    # Their keys are sorted, and only those of one page are read with what stands beside them.
+    listed = Paginator(found.values_list("pk", flat=True), LINES).get_page(request.GET.get("page"))
+    by_key = finding_list.shown(rows.dated()).in_bulk(list(listed.object_list))
+    shown = [by_key[pk] for pk in listed.object_list]
+    context = {
+        "listed": listed,
+        "rows": shown,
+        "filter": asked,
+        "asked": asked.query,
+        "ages": AGES,
+        "owners": owners,
+        "severities": list(reversed(Severity)),
+        "states": list(FindingState),
+        "sorts": {name: words for name, (words, _) in finding_list.SORTS.items()},
+    }
+    table = finding_tables.records_table(shown, lambda: finding_list.every(found), today=now.date())
+    return page_of(request, "compliance/findings.html", context, [table])
+
+
+@page
+def finding(request: HttpRequest, number: int) -> HttpResponseBase:
+    """One finding: what was seen, where it stands, what happened, and what I can do about it."""
+    return _page(request, _record(request, number))
+
+
+def _form_of(
+    view: Callable[[HttpRequest, FindingRecord], tuple[forms.Form, Callable[[], object], str]],
+) -> Callable[..., HttpResponseBase]:
+    """One POST is one action; what is refused is told on the page, with what was filled in."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, number: int) -> HttpResponseBase:
+        record = _record(request, number)
+        form, act, done = view(request, record)
+        if not form.is_valid():
+            return _page(request, record, form, status=WRONG)
+        try:
+            act()
+        except ComplianceError as error:
+            form.add_error(None, str(error))
+            record.refresh_from_db()
+            return _page(request, record, form, status=REFUSED)
+        messages.success(request, done)
+        return redirect(record)
+
+    return require_POST(cache_control(private=True, no_store=True)(login_required(answer)))
+
+
+@_form_of
+def move(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Lead it to another state."""
+    form = MoveForm(request.POST)
+
+    def act() -> None:
+        said = form.cleaned_data
+        actions.move_finding(
+            record=record,
+            to=FindingState(said["to"]),
+            said=said["said"],
+            until=said["until"],
+            actor=site_actor(request),
+        )
+
+    return form, act, "The finding is moved on."
+
+
+@_form_of
+def reject(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Propose that it is rejected."""
+    _require(request, VALIDATE, record)
+    form = RejectionForm(request.POST)
+
+    def act() -> None:
+        actions.propose_rejection(record=record, reason=form.cleaned_data["reason"], actor=site_actor(request))
+
+    return form, act, "The rejection is proposed. A second person has to confirm it; until then the finding is open."
+
+
+@_form_of
+def answer(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Set owner, due date, response and plan."""
+    _require(request, ANSWER, record)
+    form = AnswerForm(request.POST).for_record(record)
+    return form, lambda: actions.answer_finding(record=record, actor=site_actor(request), **form.cleaned_data), "Saved."
+
+
+@_form_of
+def note(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Comment, or attach a file."""
+    _require(request, WRITE, record)
+    form = NoteForm(request.POST, request.FILES)
+
+    def act() -> None:
+        said = form.cleaned_data
+        file = said["file"]
+        actions.note_finding(
+            record=record,
+            text=said["text"],
+            name=file.name if file else "",
+            content=file.read() if file else None,
+            purpose=NotePurpose(said["purpose"]),
+            actor=site_actor(request),
+        )
+
+    return form, act, "It is added. It stays as it is."
+
+
+@_form_of
+def retest(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Run the same design on another version."""
+    _require(request, "run_audit", record)
+    form = RetestForm(request.POST).offer(finding_page.other_versions(record))
+
+    def act() -> None:
+        said = form.cleaned_data
+        key = sha256_json([said["token"], request.user.pk, record.number, said["model"].sha256])
+        queue = settings.CELERY_TASK_DEFAULT_QUEUE
+        actor = site_actor(request)
+        audit = actions.retest_finding(record=record, model=said["model"], queue=queue, request_key=key, actor=actor)
+        messages.info(request, f"{audit} runs the same design on {said['model'].source}.")
+
+    return form, act, "The retest is asked for."
+
+
+@page
+def file(request: HttpRequest, number: int, pk: int) -> HttpResponse:
+    """An attached file, as a download and never shown."""
+    record = _record(request, number)
+    row = FindingNote.objects.for_user(request.user).filter(record=record, pk=pk).exclude(sha256="").first()
+    if row is None:
+        raise Http404("no such file")
+    try:
+        content = actions.download_attachment(note=row, actor=site_actor(request))
+    except ComplianceError as error:
+        raise Http404(str(error)) from error
+    disposition = content_disposition_header(as_attachment=True, filename=row.file_name)
+    return HttpResponse(
+        content,
+        content_type="application/octet-stream",
+        headers={
+            "Content-Disposition": disposition or "attachment",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, status: int = 200) -> HttpResponseBase:
+    """The page; with the form that was ``sent`` and refused, if one was."""
+    actor, today = site_actor(request), timezone.now().date()
+    retested = newest_retest(record)
+    ways = ways_for(record, actor, retest=retested)
+    lines = finding_page.sighting_lines(record)
+    last = lines[0].sighting if lines else None
+    may = {name: access.may(request.user, name, record.team_id) for name in (ANSWER, VALIDATE, WRITE, "run_audit")}
+    own, answering = answers_for(record, actor), may[ANSWER] and record.stands in ANSWERED_IN
+    events = Event.objects.for_user(request.user).filter(object=record.number).select_related("payload")
+    versions = finding_page.other_versions(record)
+    proposing = record.stands is FindingState.OPEN and may[VALIDATE] and not own and not record.rejection_by
+    notes = list(FindingNote.objects.for_user(request.user).filter(record=record).select_related("record"))
+    context = {
+        "record": record,
+        "finding": last.finding if last else None,
+        "last": last,
+        "cases": cases_link(last.audit, last.finding.cases) if last and last.finding.cases else "",
+        "change": lines[0].change if lines else "",
+        "seen": len({line.sighting.audit_id for line in lines}),
+        "overdue": record.overdue(today),
+        "retested": retested,
+        "own": own,
+        "moves": [
+            (way.transition, _kept(MoveForm, sent, to=way.transition.target).for_way(way.transition))
+            for way in ways
+            if way.allowed and not way.refusal
+        ],
+        "waiting": [
+            item for item in finding_page.waiting_of(ways, record) if not (proposing and item.verb == "Reject")
+        ],
+        "proposing": _kept(RejectionForm, sent) if proposing else None,
+        "answering": _answer_form(record, sent) if answering else None,
+        "noting": _kept(NoteForm, sent).offer(fix=answering) if may[WRITE] else None,
+        "retesting": _retest_form(record, versions, sent) if may["run_audit"] and record.stands.live else None,
+        "who_comments": finding_page.who_comments(),
+        "refused": sent.non_field_errors() if sent is not None else (),
+        "notes": notes,
+        "events": events.count(),
+    }
+    tables = [
+        finding_tables.sightings_table(lines, record),
+        *([finding_tables.notes_table(notes, record)] if notes else []),
+        finding_tables.events_table(
+            list(finding_page.history_lines(events[:EVENTS_SHOWN])),
+            lambda: finding_page.history_lines(events.iterator(EVENTS_SHOWN)),
+            record,
+        ),
+    ]
+    return page_of(request, "compliance/finding.html", context, tables, status=status)
+
+
+def _kept(kind: type[Any], sent: Sent, *, to: str = "") -> Any:
+    """The form that was sent, with what was wrong with it, or an empty one."""
+    mine = isinstance(sent, kind) and to in ("", sent.data.get("to"))
+    return sent if mine else kind()
+
+
+def _answer_form(record: FindingRecord, sent: Sent) -> forms.Form:
+    if isinstance(sent, AnswerForm):
+        return sent
+    kept = {name: getattr(record, name) for name in ("owner", "due", "response", "remediation", "revision")}
+    return AnswerForm(initial={**kept, "owner": record.owner_id}).for_record(record)
+
+
+def _retest_form(record: FindingRecord, versions: Any, sent: Sent) -> forms.Form | None:
+    if isinstance(sent, RetestForm):
+        return sent
+    if not versions.exists():
+        return None
+    return RetestForm(initial={"token": secrets.token_hex(16)}).offer(versions)
+
+
+def _record(request: HttpRequest, number: int) -> FindingRecord:
+    """A finding somebody may see. One they may not see is not there for them."""
+    beside = ("team", "language_model", "plan", "owner", "opened_in__model", "opened_in__data")
+    rows = FindingRecord.objects.for_user(request.user).select_related(*beside)
+    heavy = ("plan__design_json", "opened_in__run_json", "opened_in__model__manifest", "opened_in__data__mapping")
+    record = rows.defer(*heavy).filter(serial=number).first()
+    if record is None:
+        raise Http404("no such finding")
+    return record
+
+
+def _require(request: HttpRequest, permission: str, record: FindingRecord) -> None:
+    access.require(request.user, permission, record.team_id)

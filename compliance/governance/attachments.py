@@ -1,0 +1,100 @@
+"""Files that people attach to findings: what is taken in, where it lies, and that it is still what was recorded.
+
+A file is kept under its SHA-256 and handed out as a download, never shown. What it is called and what it begins with
+have to agree, so that a page does not pass for a picture.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from pathlib import Path, PurePath
+
+from django.conf import settings
+
+from auditor.canonical import sha256_bytes
+from compliance.exceptions import EvidenceError, StateError
+
+#: A form without a table may have four MiB (`compliance.registry.uploads.FORM_BYTES`), other fields included.
+MOST_BYTES = 3 << 20
+NAME_CHARACTERS = 120
+#: What may be attached, by the ending of its name, with what each begins with; nothing for plain text.
+KINDS: dict[str, tuple[bytes, ...]] = {
+    ".pdf": (b"%PDF-",),
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".jpg": (b"\xff\xd8\xff",),
+    ".jpeg": (b"\xff\xd8\xff",),
+    ".xlsx": (b"PK\x03\x04",),
+    ".docx": (b"PK\x03\x04",),
+    ".zip": (b"PK\x03\x04",),
+    ".csv": (),
+    ".json": (),
+    ".md": (),
+    ".txt": (),
+}
+ACCEPTED = ", ".join(KINDS)
+
+
+def file_name(name: str) -> str:
+    """A name without folders and without marks that are not seen, short enough for a row."""
+    plain = "".join(mark for mark in PurePath(name.replace("\\", "/")).name if unicodedata.category(mark)[0] != "C")
+    stem, ending = PurePath(plain).stem, PurePath(plain).suffix
+    return f"{stem[: NAME_CHARACTERS - len(ending)]}{ending}" if len(plain) > NAME_CHARACTERS else plain
+
+
+def take_in(name: str, content: bytes) -> str:
+    """Keep a file, and return its SHA-256; one that is there already is not written again.
+
+    Raises
+    ------
+    StateError
+        If it is empty or too large, of another kind than those accepted, or not what its name says.
+    """
+    called, ending = file_name(name) or "a file without a name", PurePath(name).suffix.lower()
+    if ending not in KINDS:
+        raise StateError(f"{called}: is of a kind that is not attached; expected one of {ACCEPTED}")
+    if not content:
+        raise StateError(f"{called}: is empty; expected a file with something in it")
+    if len(content) > MOST_BYTES:
+        raise StateError(f"{called}: has {len(content) / (1 << 20):.1f} MiB; expected at most {MOST_BYTES >> 20} MiB")
+    begins = KINDS[ending]
+    if not (content.startswith(begins) if begins else _is_text(content)):
+        raise StateError(f"{called}: does not begin as a {ending} file does; expected what its name says")
+    sha256 = sha256_bytes(content)
+    path = _path(sha256)
+    if not path.is_file():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(draft).replace(path)
+    return sha256
+
+
+def hand_out(name: str, sha256: str) -> bytes:
+    """The bytes of a file that was kept.
+
+    Raises
+    ------
+    EvidenceError
+        If it is not there, or is not the one that was recorded.
+    """
+    path = _path(sha256)
+    if not path.is_file():
+        raise EvidenceError(f"{name}: is not on this server; expected it in the data folder")
+    content = path.read_bytes()
+    if sha256_bytes(content) != sha256:
+        raise EvidenceError(f"{name}: is not the file that was recorded; expected SHA-256 {sha256}")
+    return content
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\0" not in content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _path(sha256: str) -> Path:
+    return Path(settings.DATA_FOLDER) / "attachments" / sha256

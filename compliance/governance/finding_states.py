@@ -1,0 +1,321 @@
+"""Where a finding stands with the people who answer for it, and what leads where. Pure: no rows, no Django.
+
+    open ──▶ acknowledged ──▶ action_planned ──▶ in_remediation ──▶ ready_for_validation ──▶ closed_validated
+     │            │                 │                  ▲                    │
+     │            └────────┬────────┘                  └─── retest failed ──┘
+     │                     ▼
+     │               risk_accepted ──▶ open, once the acceptance has expired
+     ▼
+    rejected_with_rationale, once a second person has confirmed it
+
+What a later audit shows leads back to *open*: whatever was closed and is seen again, and what was accepted or rejected
+and is seen again at a graver severity. Overdue is no state: it follows from a date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+
+from compliance.access.roles import Role
+
+
+class FindingState(StrEnum):
+    """Where a finding stands."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    ACTION_PLANNED = "action_planned"
+    IN_REMEDIATION = "in_remediation"
+    READY_FOR_VALIDATION = "ready_for_validation"
+    CLOSED_VALIDATED = "closed_validated"
+    RISK_ACCEPTED = "risk_accepted"
+    REJECTED_WITH_RATIONALE = "rejected_with_rationale"
+
+    @property
+    def label(self) -> str:
+        """In words."""
+        return LABELS[self]
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody has still to do something about it."""
+        return self not in SETTLED
+
+
+LABELS: Mapping[FindingState, str] = MappingProxyType(
+    {
+        FindingState.OPEN: "Open",
+        FindingState.ACKNOWLEDGED: "Acknowledged",
+        FindingState.ACTION_PLANNED: "Action planned",
+        FindingState.IN_REMEDIATION: "In remediation",
+        FindingState.READY_FOR_VALIDATION: "Ready for validation",
+        FindingState.CLOSED_VALIDATED: "Closed after validation",
+        FindingState.RISK_ACCEPTED: "Risk accepted",
+        FindingState.REJECTED_WITH_RATIONALE: "Rejected with rationale",
+    }
+)
+SETTLED = frozenset({FindingState.CLOSED_VALIDATED, FindingState.RISK_ACCEPTED, FindingState.REJECTED_WITH_RATIONALE})
+#: States in which the owner's side still writes: owner, due date, response, plan.
+ANSWERED_IN = frozenset(
+    {FindingState.OPEN, FindingState.ACKNOWLEDGED, FindingState.ACTION_PLANNED, FindingState.IN_REMEDIATION}
+)
+
+
+class Retest(StrEnum):
+    """What the newest retest says: the same design and data, on another version, after it was seen."""
+
+    NONE = "none"
+    CLEAR = "clear"
+    SHOWS_IT = "shows_it"
+    CANNOT_SAY = "cannot_say"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What guards ask about.
+
+    Attributes
+    ----------
+    owner, due
+        Whether each is set.
+    fix_attached
+        Whether evidence of the fix was attached since it was opened.
+    critical
+        Whether its severity is critical.
+    answers_for_it
+        Whether the person who acts is, or was, its owner, or moved it on the owner's side.
+    said
+        The rationale that is given with the move.
+    until
+        The day on which an acceptance is to expire, or expires.
+    today
+        The day it is.
+    retest, retest_words
+        What the newest retest says, as a code and as words.
+    proposed, proposed_it
+        Whether a rejection is proposed, and whether the person who acts proposed it.
+    """
+
+    owner: bool = False
+    due: bool = False
+    fix_attached: bool = False
+    critical: bool = False
+    answers_for_it: bool = False
+    said: str = ""
+    until: date | None = None
+    today: date
+    retest: Retest = Retest.NONE
+    retest_words: str = ""
+    proposed: bool = False
+    proposed_it: bool = False
+
+
+class Guard(StrEnum):
+    """What has to hold before a finding moves."""
+
+    OWNER_AND_DUE_DATE = "owner_and_due_date"
+    FIX_ATTACHED = "fix_attached"
+    RETEST_CLEAR = "retest_clear"
+    RETEST_FAILED = "retest_failed"
+    NOT_THE_OWNER = "not_the_owner"
+    NOT_CRITICAL = "not_critical"
+    EXPIRY = "expiry"
+    RATIONALE = "rationale"
+    SECOND_PERSON = "second_person"
+    EXPIRED = "expired"
+
+
+def _owner_and_due_date(facts: Facts) -> str:
+    missing = [words for words, there in (("no owner", facts.owner), ("no due date", facts.due)) if not there]
+    return f"has {' and '.join(missing)}; expected both to be set" if missing else ""
+
+
+def _fix_attached(facts: Facts) -> str:
+    return "" if facts.fix_attached else "has no evidence of a fix; expected a file attached as such"
+
+
+def _retest_clear(facts: Facts) -> str:
+    if facts.retest is Retest.CLEAR:
+        return ""
+    words = facts.retest_words or "was not retested"
+    return f"{words}; expected a retest of the same plan on another version that no longer shows it"
+
+
+def _retest_failed(facts: Facts) -> str:
+    if facts.retest in (Retest.SHOWS_IT, Retest.CANNOT_SAY):
+        return ""
+    words = facts.retest_words or "was not retested"
+    return f"{words}; expected a retest that still shows it, or cannot say"
+
+
+def _not_the_owner(facts: Facts) -> str:
+    return "is answered for by the same person; expected another one" if facts.answers_for_it else ""
+
+
+def _not_critical(facts: Facts) -> str:
+    return "is critical; expected a severity below that for a risk to be accepted" if facts.critical else ""
+
+
+def _expiry(facts: Facts) -> str:
+    if facts.until is None:
+        return "has no day on which the acceptance ends; expected one"
+    if facts.until <= facts.today:
+        return f"would be accepted until {facts.until:%d %b %Y}; expected a day to come"
+    return ""
+
+
+def _rationale(facts: Facts) -> str:
+    return "" if facts.said.strip() else "is moved without a rationale; expected a sentence that says why"
+
+
+def _second_person(facts: Facts) -> str:
+    if not facts.proposed:
+        return "has no proposed rejection; expected one by another person"
+    return "was proposed for rejection by the same person; expected a second one" if facts.proposed_it else ""
+
+
+def _expired(facts: Facts) -> str:
+    if facts.until is None or facts.until > facts.today:
+        return "has an acceptance that is in force; expected one that has expired"
+    return ""
+
+
+#: What each guard says of a finding that it refuses; nothing of one that it lets through.
+CHECKS: Mapping[Guard, Callable[[Facts], str]] = MappingProxyType(
+    {
+        Guard.OWNER_AND_DUE_DATE: _owner_and_due_date,
+        Guard.FIX_ATTACHED: _fix_attached,
+        Guard.RETEST_CLEAR: _retest_clear,
+        Guard.RETEST_FAILED: _retest_failed,
+        Guard.NOT_THE_OWNER: _not_the_owner,
+        Guard.NOT_CRITICAL: _not_critical,
+        Guard.EXPIRY: _expiry,
+        Guard.RATIONALE: _rationale,
+        Guard.SECOND_PERSON: _second_person,
+        Guard.EXPIRED: _expired,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One way from a state to another. ``role`` is ``None`` for what the system does by itself."""
+
+    source: FindingState
+    target: FindingState
+    role: Role | None
+    guards: tuple[Guard, ...] = ()
+    verb: str
+
+    @staticmethod
+    def check(guard: Guard, facts: Facts) -> str:
+        """What one guard says against it; nothing if it lets through."""
+        return CHECKS[guard](facts)
+
+    def refusal(self, facts: Facts) -> str:
+        """The first thing that stands against it, as it follows the number of a finding; empty if nothing does."""
+        return next((words for guard in self.guards if (words := self.check(guard, facts))), "")
+
+
+_ACCEPTED = (Guard.NOT_CRITICAL, Guard.NOT_THE_OWNER, Guard.EXPIRY, Guard.RATIONALE)
+
+#: Every way there is. Owners neither close nor accept nor reject what they answer for (decision 0050).
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(source=FindingState.OPEN, target=FindingState.ACKNOWLEDGED, role=Role.MODEL_OWNER, verb="Acknowledge"),
+    Transition(
+        source=FindingState.OPEN,
+        target=FindingState.REJECTED_WITH_RATIONALE,
+        role=Role.VALIDATOR,
+        guards=(Guard.NOT_THE_OWNER, Guard.SECOND_PERSON, Guard.RATIONALE),
+        verb="Reject",
+    ),
+    Transition(
+        source=FindingState.ACKNOWLEDGED,
+        target=FindingState.ACTION_PLANNED,
+        role=Role.MODEL_OWNER,
+        guards=(Guard.OWNER_AND_DUE_DATE,),
+        verb="Plan the action",
+    ),
+    Transition(
+        source=FindingState.ACTION_PLANNED,
+        target=FindingState.IN_REMEDIATION,
+        role=Role.MODEL_OWNER,
+        verb="Start remediation",
+    ),
+    Transition(
+        source=FindingState.IN_REMEDIATION,
+        target=FindingState.READY_FOR_VALIDATION,
+        role=Role.MODEL_OWNER,
+        guards=(Guard.FIX_ATTACHED,),
+        verb="Hand over for validation",
+    ),
+    Transition(
+        source=FindingState.READY_FOR_VALIDATION,
+        target=FindingState.CLOSED_VALIDATED,
+        role=Role.VALIDATOR,
+        guards=(Guard.NOT_THE_OWNER, Guard.RETEST_CLEAR, Guard.RATIONALE),
+        verb="Close",
+    ),
+    Transition(
+        source=FindingState.READY_FOR_VALIDATION,
+        target=FindingState.IN_REMEDIATION,
+        role=Role.VALIDATOR,
+        guards=(Guard.RETEST_FAILED,),
+        verb="Send back to remediation",
+    ),
+    Transition(
+        source=FindingState.ACKNOWLEDGED,
+        target=FindingState.RISK_ACCEPTED,
+        role=Role.APPROVER,
+        guards=_ACCEPTED,
+        verb="Accept the risk",
+    ),
+    Transition(
+        source=FindingState.ACTION_PLANNED,
+        target=FindingState.RISK_ACCEPTED,
+        role=Role.APPROVER,
+        guards=_ACCEPTED,
+        verb="Accept the risk",
+    ),
+    Transition(
+        source=FindingState.RISK_ACCEPTED,
+        target=FindingState.OPEN,
+        role=None,
+        guards=(Guard.EXPIRED,),
+        verb="Reopen",
+    ),
+)
+
+
+def transition(source: FindingState, target: FindingState) -> Transition | None:
+    """The way from one state to another, if there is one."""
+    return next((item for item in TRANSITIONS if (item.source, item.target) == (source, target)), None)
+
+
+def ways_from(source: FindingState) -> tuple[Transition, ...]:
+    """The ways on which people lead out of a state."""
+    return tuple(item for item in TRANSITIONS if item.source is source and item.role is not None)
+
+
+def reopens(state: FindingState, *, rank: int, settled_rank: int | None) -> bool:
+    """Whether being seen again, at a severity of this rank, leads back to *open*.
+
+    Parameters
+    ----------
+    rank
+        That of the severity it is seen at now.
+    settled_rank
+        That of the severity at which it was closed, accepted or rejected.
+    """
+    if state is FindingState.CLOSED_VALIDATED:
+        return True
+    return state in SETTLED and settled_rank is not None and rank > settled_rank
+
+
+def overdue(state: FindingState, *, due: date | None, today: date) -> bool:
+    """Whether its date is past while somebody has still to do something about it."""
+    return state.live and due is not None and due < today

@@ -1,0 +1,115 @@
+"""Files attached to findings: what is taken in, and that what is handed out is what was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.canonical import sha256_bytes
+from compliance.access.roles import Role
+from compliance.exceptions import StateError
+from compliance.governance.attachments import KINDS, MOST_BYTES, NAME_CHARACTERS, file_name, take_in
+from compliance.models import Event, FindingNote, Team, default_team
+from tests.compliance.governed import open_finding
+from tests.compliance.teams import make_person
+
+GOOD = {ending: (begins[0] if begins else b"") + b" something" for ending, begins in KINDS.items()}
+
+
+@pytest.fixture(autouse=True)
+def folder(settings: LazySettings, tmp_path: Path) -> Path:
+    settings.DATA_FOLDER = tmp_path
+    return tmp_path / "attachments"
+
+
+@pytest.mark.parametrize("ending", KINDS)
+def test_a_file_of_each_kind_is_kept_under_its_hash(folder: Path, ending: str) -> None:
+    sha256 = take_in(f"A{ending.upper()}", GOOD[ending])
+    assert sha256 == sha256_bytes(GOOD[ending])
+    assert (folder / sha256).read_bytes() == GOOD[ending]
+    assert [path.name for path in folder.iterdir()] == [sha256]
+    assert take_in(f"b{ending}", GOOD[ending]) == sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("page.html", b"<script>", "is of a kind that is not attached"),
+        ("picture.svg", b"<svg>", "is of a kind that is not attached"),
+        ("nothing", b"x", "is of a kind that is not attached"),
+        ("empty.txt", b"", "is empty"),
+        ("large.txt", b"x" * (MOST_BYTES + 1), "has 3.0 MiB; expected at most 3 MiB"),
+        ("page.pdf", b"<html>", "does not begin as a .pdf file does"),
+        ("page.png", b"GIF89a", "does not begin as a .png file does"),
+        ("bytes.txt", b"\xff\xfe\x00", "does not begin as a .txt file does"),
+        ("zeros.csv", b"a\0b", "does not begin as a .csv file does"),
+    ],
+)
+def test_what_is_not_what_it_says_is_refused_in_one_line_and_not_kept(
+    folder: Path, name: str, content: bytes, words: str
+) -> None:
+    with pytest.raises(StateError) as refused:
+        take_in(name, content)
+    assert words in str(refused.value)
+    assert "expected" in str(refused.value)
+    assert not folder.exists()
+
+
+@given(st.text())
+def test_a_name_has_no_folders_and_nothing_unseen_and_fits_the_row(text: str) -> None:
+    name = file_name(text + ".txt")
+    assert len(name) <= NAME_CHARACTERS
+    assert "/" not in name
+    assert name.isprintable() or all(mark.isspace() for mark in name if not mark.isprintable())
+
+
+@pytest.mark.django_db
+def test_an_attached_file_is_handed_out_as_a_download_with_an_event(client: Client) -> None:
+    record, person = open_finding(), make_person("writer", default_team(), [Role.MODEL_OWNER])
+    client.force_login(person)
+    sent = {"text": "See the log.", "purpose": "fix", "file": SimpleUploadedFile("../log é.txt", b"<b>done</b>")}
+    assert client.post(f"/findings/{record.number}/notes/", sent).status_code == 302
+    note = FindingNote.objects.get()
+    assert (note.file_name, note.sha256, note.size) == ("log é.txt", sha256_bytes(b"<b>done</b>"), 11)
+    answer = client.get(f"/findings/{record.number}/files/{note.pk}/")
+    assert answer.content == b"<b>done</b>"
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"].startswith("attachment; filename")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert Event.objects.get(action="finding.file_downloaded").actor == "writer"
+
+
+@pytest.mark.django_db
+def test_a_file_that_was_changed_is_not_handed_out(client: Client, folder: Path) -> None:
+    record, person = open_finding(), make_person("writer", default_team(), [Role.MODEL_OWNER])
+    client.force_login(person)
+    sent = {"purpose": "comment", "file": SimpleUploadedFile("a.txt", b"one")}
+    client.post(f"/findings/{record.number}/notes/", sent)
+    note = FindingNote.objects.get()
+    address = f"/findings/{record.number}/files/{note.pk}/"
+    (folder / note.sha256).write_bytes(b"two")
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "is not the file that was recorded" in answer.content.decode()
+    (folder / note.sha256).unlink()
+    assert "is not on this server" in client.get(address).content.decode()
+    assert not Event.objects.filter(action="finding.file_downloaded").exists()
+
+
+@pytest.mark.django_db
+def test_a_file_of_another_finding_or_team_is_not_there(client: Client) -> None:
+    record, person = open_finding(), make_person("writer", default_team(), [Role.MODEL_OWNER])
+    other = open_finding(Team.objects.create(name="Elsewhere"))
+    client.force_login(person)
+    client.post(
+        f"/findings/{record.number}/notes/", {"purpose": "comment", "file": SimpleUploadedFile("a.txt", b"one")}
+    )
+    note = FindingNote.objects.get()
+    assert client.get(f"/findings/{other.number}/files/{note.pk}/").status_code == 404
+    assert client.get(f"/findings/{record.number}/files/{note.pk + 1}/").status_code == 404

@@ -1,0 +1,309 @@
+"""Guards on persons: owners neither close, accept nor reject what they answer for, whatever roles they hold."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from auditor.records import Severity
+from compliance import actions
+from compliance.access.roles import Role
+from compliance.exceptions import StateError
+from compliance.governance.attestation import problems
+from compliance.governance.events import Actor
+from compliance.governance.finding_states import FindingState
+from compliance.models import (
+    Audit,
+    DesignState,
+    Event,
+    FindingNote,
+    FindingRecord,
+    LanguageModel,
+    NotePurpose,
+    default_team,
+)
+from tests.compliance.governed import GONE, actor_of, conclude, open_finding, run, version_of
+from tests.compliance.teams import make_person
+
+pytestmark = pytest.mark.django_db
+ALL = (Role.MODEL_OWNER, Role.VALIDATOR, Role.APPROVER, Role.COMPLIANCE_OFFICER)
+S = FindingState
+
+
+@pytest.fixture(autouse=True)
+def _folder(settings: LazySettings, tmp_path) -> None:
+    settings.DATA_FOLDER = tmp_path
+
+
+@pytest.fixture
+def record() -> FindingRecord:
+    return open_finding()
+
+
+@pytest.fixture
+def ada() -> Actor:
+    """Somebody with every role that decides: only guards on persons stand against her."""
+    return actor_of(make_person("ada-all", default_team(), ALL))
+
+
+@pytest.fixture
+def ben() -> Actor:
+    """A second one."""
+    return actor_of(make_person("ben-all", default_team(), ALL))
+
+
+def day(days: int):
+    return timezone.now().date() + timedelta(days=days)
+
+
+def answer(record: FindingRecord, actor: Actor, *, owner: User | None, due: int | None = 30, **said: str) -> None:
+    actions.answer_finding(
+        record=record, revision=record.revision, owner=owner, due=None if due is None else day(due),
+        response=said.get("response", ""), remediation=said.get("remediation", ""), actor=actor,
+    )  # fmt: skip
+
+
+def fixed(record: FindingRecord, actor: Actor) -> FindingNote:
+    return actions.note_finding(
+        record=record, name="fix.txt", content=b"Changed.", purpose=NotePurpose.FIX, actor=actor
+    )
+
+
+def to_validation(record: FindingRecord, actor: Actor) -> None:
+    """As the owner's side leads it there."""
+    answer(record, actor, owner=actor.user)
+    for state in (S.ACKNOWLEDGED, S.ACTION_PLANNED, S.IN_REMEDIATION):
+        actions.move_finding(record=record, to=state, actor=actor)
+    fixed(record, actor)
+    actions.move_finding(record=record, to=S.READY_FOR_VALIDATION, actor=actor)
+
+
+def move(record: FindingRecord, to: FindingState, actor: Actor, **more) -> None:
+    actions.move_finding(record=record, to=to, said="Looked at.", actor=actor, **more)
+
+
+def test_a_finding_goes_from_open_to_closed_by_two_people(
+    record: FindingRecord, ada: Actor, ben: Actor, tmp_path
+) -> None:
+    to_validation(record, ada)
+    with pytest.raises(StateError, match="was not retested on another version; expected a retest"):
+        move(record, S.CLOSED_VALIDATED, ben)
+    run(plan=record.plan, model=version_of(record.team, 2), findings=[], measurements=[GONE])
+    with pytest.raises(StateError, match="answered for by the same person; expected another one"):
+        move(record, S.CLOSED_VALIDATED, ada)
+    with pytest.raises(StateError, match="without a rationale"):
+        actions.move_finding(record=record, to=S.CLOSED_VALIDATED, said=" ", actor=ben)
+    move(record, S.CLOSED_VALIDATED, ben)
+    kept = FindingRecord.objects.get()
+    assert (kept.stands, kept.rationale, kept.settled_rank) == (S.CLOSED_VALIDATED, "Looked at.", 3)
+    told = [event.action for event in Event.objects.filter(object="F-0001").order_by("seq")]
+    assert told == [
+        "finding.opened", "finding.answered", "finding.acknowledged", "finding.action_planned",
+        "finding.in_remediation", "finding.fix_attached", "finding.ready_for_validation", "finding.closed_validated",
+    ]  # fmt: skip
+    assert not [line for line in problems(folder=tmp_path) if "F-0001" in line or "note" in line]
+
+
+def test_a_retest_that_still_shows_it_leads_back_and_not_on(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    to_validation(record, ada)
+    run(plan=record.plan, model=version_of(record.team, 2))
+    with pytest.raises(StateError, match="A-0002 still shows it; expected a retest"):
+        move(record, S.CLOSED_VALIDATED, ben)
+    move(record, S.IN_REMEDIATION, ben)
+    assert FindingRecord.objects.get().stands is S.IN_REMEDIATION
+    # Whoever sends it back stands on the validator's side still.
+    run(plan=record.plan, model=version_of(record.team, 3), findings=[], measurements=[GONE])
+    fixed(record, ada)
+    move(record, S.READY_FOR_VALIDATION, ada)
+    move(record, S.CLOSED_VALIDATED, ben)
+
+
+def test_who_owned_it_once_or_moved_it_closes_nothing_though_another_owner_is_entered(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    to_validation(record, ada)
+    FindingRecord.objects.filter(pk=record.pk).update(owner=ben.user)
+    run(plan=record.plan, model=version_of(record.team, 2), findings=[], measurements=[GONE])
+    for person in (ada, ben):
+        with pytest.raises(StateError, match="same person"):
+            move(record, S.CLOSED_VALIDATED, person)
+
+
+def test_who_was_made_the_owner_by_somebody_else_accepts_nothing_even_afterwards(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    answer(record, ada, owner=ben.user)
+    answer(record, ada, owner=ada.user)
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="same person"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+def test_who_answers_for_the_model_accepts_no_risk_of_it(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    LanguageModel.objects.filter(pk=record.language_model_id).update(owner="BEN-ALL")
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="same person"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+@pytest.mark.parametrize("until", [None, 0, -1])
+def test_a_risk_is_accepted_until_a_day_to_come(
+    record: FindingRecord, ada: Actor, ben: Actor, until: int | None
+) -> None:
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match=r"expected (one|a day to come)$"):
+        move(record, S.RISK_ACCEPTED, ben, until=None if until is None else day(until))
+    move(record, S.RISK_ACCEPTED, ben, until=day(1))
+    assert FindingRecord.objects.get().accepted_until == day(1)
+
+
+def test_a_critical_risk_is_not_accepted(ada: Actor, ben: Actor) -> None:
+    record = open_finding(severity=Severity.CRITICAL)
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="is critical"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+def test_an_acceptance_that_has_expired_is_open_to_whoever_comes_before_the_sweep(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    move(record, S.ACKNOWLEDGED, ada)
+    move(record, S.RISK_ACCEPTED, ben, until=day(5))
+    with pytest.raises(StateError, match="from where nobody leads it to acknowledged"):
+        move(record, S.ACKNOWLEDGED, ada)
+    with time_machine.travel(timezone.now() + timedelta(days=5)):
+        move(record, S.ACKNOWLEDGED, ada)
+    told = [event.action for event in Event.objects.filter(object="F-0001").order_by("seq")][-2:]
+    assert told == ["finding.acceptance_expired", "finding.acknowledged"]
+
+
+def test_a_rejection_is_proposed_by_one_and_confirmed_by_another(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    with pytest.raises(StateError, match="no proposed rejection"):
+        move(record, S.REJECTED_WITH_RATIONALE, ben)
+    with pytest.raises(StateError, match="without a rationale"):
+        actions.propose_rejection(record=record, reason="  ", actor=ada)
+    actions.propose_rejection(record=record, reason="The prompt was a draft.", actor=ada)
+    assert FindingRecord.objects.get().stands is S.OPEN
+    with pytest.raises(StateError, match="proposed to reject it already"):
+        actions.propose_rejection(record=record, reason="Me too.", actor=ben)
+    with pytest.raises(StateError, match="by the same person; expected a second one"):
+        move(record, S.REJECTED_WITH_RATIONALE, ada)
+    move(record, S.REJECTED_WITH_RATIONALE, ben)
+    kept = FindingRecord.objects.get()
+    assert (kept.stands, kept.rationale, kept.rejection_by) == (
+        S.REJECTED_WITH_RATIONALE, "The prompt was a draft.", "",
+    )  # fmt: skip
+    event = Event.objects.get(action="finding.rejected_with_rationale")
+    assert json.loads(event.payload.data_json)["rejection_proposed_by"] == "ada-all"
+
+
+def test_an_owner_neither_proposes_nor_confirms_a_rejection(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    answer(record, ada, owner=ada.user)
+    with pytest.raises(StateError, match="same person"):
+        actions.propose_rejection(record=record, reason="No.", actor=ada)
+    actions.propose_rejection(record=record, reason="No.", actor=ben)
+    with pytest.raises(StateError, match="same person"):
+        move(record, S.REJECTED_WITH_RATIONALE, ada)
+
+
+def test_what_is_acknowledged_has_no_proposed_rejection_any_more(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    actions.propose_rejection(record=record, reason="No.", actor=ada)
+    move(record, S.ACKNOWLEDGED, ben)
+    assert FindingRecord.objects.get().rejection_by == ""
+
+
+def test_nobody_decides_without_an_account(record: FindingRecord) -> None:
+    shell = Actor(name="root", role="command line")
+    for act in (
+        lambda: move(record, S.ACKNOWLEDGED, shell),
+        lambda: actions.propose_rejection(record=record, reason="No.", actor=shell),
+        lambda: actions.note_finding(record=record, text="Hm.", actor=shell),
+        lambda: answer(record, shell, owner=None),
+    ):
+        with pytest.raises(PermissionDenied):
+            act()
+    assert Event.objects.filter(object="F-0001").count() == 1
+
+
+# What the owner's side writes.
+
+
+def test_an_owner_works_in_the_team_and_a_day_is_to_come(record: FindingRecord, ada: Actor) -> None:
+    stranger, examiner = make_person("stranger"), make_person("examines", default_team(), [Role.EXAMINER])
+    for person in (stranger, examiner):
+        with pytest.raises(StateError, match="does not work in Default"):
+            answer(record, ada, owner=person)
+    with pytest.raises(StateError, match="is past; expected a day to come"):
+        answer(record, ada, owner=ada.user, due=-1)
+    record.refresh_from_db()
+    answer(record, ada, owner=ada.user, response="We saw it.", remediation="Another prompt.")
+    kept = FindingRecord.objects.get()
+    assert (kept.owner, kept.due, kept.response, kept.remediation) == (
+        ada.user, day(30), "We saw it.", "Another prompt.",
+    )  # fmt: skip
+    count = Event.objects.count()
+    answer(kept, ada, owner=ada.user, response="We saw it.", remediation="Another prompt.")
+    assert Event.objects.count() == count
+
+
+def test_two_who_write_at_once_are_told(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    answer(record, ada, owner=ada.user)
+    with pytest.raises(StateError, match="somebody else changed it in the meantime"):
+        actions.answer_finding(
+            record=record, revision=1, owner=ben.user, due=None, response="", remediation="", actor=ben
+        )
+
+
+def test_an_action_is_planned_once_owner_and_day_are_set(record: FindingRecord, ada: Actor) -> None:
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="has no owner and no due date"):
+        move(record, S.ACTION_PLANNED, ada)
+    answer(record, ada, owner=ada.user, due=None)
+    with pytest.raises(StateError, match="has no due date; expected both"):
+        move(record, S.ACTION_PLANNED, ada)
+
+
+def test_nothing_is_answered_once_it_is_handed_over(record: FindingRecord, ada: Actor) -> None:
+    to_validation(record, ada)
+    with pytest.raises(StateError, match="is ready for validation; expected one that is not handed over"):
+        answer(record, ada, owner=None)
+    with pytest.raises(StateError, match="is ready for validation"):
+        fixed(record, ada)
+    actions.note_finding(record=record, text="Still to be read.", actor=ada)
+
+
+# Retests.
+
+
+def test_a_retest_runs_the_same_design_and_data_on_another_version(record: FindingRecord, ada: Actor) -> None:
+    first, other = record.opened_in, version_of(record.team, 2)
+    ask = {"record": record, "queue": "audits", "request_key": "k", "actor": ada}
+    audit = actions.retest_finding(model=other, **ask)
+    assert actions.retest_finding(model=other, **ask) == audit
+    assert (audit.plan, audit.data, audit.model, audit.governed) == (first.plan, first.data, other, True)
+    assert Event.objects.filter(action="finding.retest_requested").count() == 1
+    conclude(audit, findings=[], measurements=[GONE])
+    assert FindingRecord.objects.get().sightings.count() == 1
+
+
+def test_a_retest_is_of_another_version_of_the_same_model(record: FindingRecord, ada: Actor) -> None:
+    other = actions.open_language_model(team=record.team, description={"name": "Another"}, actor=ada)
+    ask = {"record": record, "queue": "audits", "request_key": "k"}
+    with pytest.raises(StateError, match="is of another model"):
+        actions.retest_finding(model=version_of(record.team, 9, of=other), actor=ada, **ask)
+    with pytest.raises(StateError, match="expected another version"):
+        actions.retest_finding(model=record.opened_in.model, actor=ada, **ask)
+    second, nobody = version_of(record.team, 2), actor_of(make_person("reads", record.team, [Role.INTERNAL_AUDIT]))
+    with pytest.raises(PermissionDenied):
+        actions.retest_finding(model=second, actor=nobody, **ask)
+    actions.decide_on_design(plan=record.plan, state=DesignState.RETIRED, reason="Old.", actor=ada)
+    with pytest.raises(StateError, match="is retired; expected an approved one"):
+        actions.retest_finding(model=version_of(record.team, 2), actor=ada, **ask)
+    assert Audit.objects.count() == 1
