@@ -31,13 +31,13 @@ def first_run_link(base_url: str) -> str | None:
     str or None
         The link. It works once, for 24 hours; links given before end. Only its hash is stored.
     """
-    secret = secrets.token_urlsafe(32)
+    secret = new_secret()
     with transaction.atomic():
         lock_chain()
         if administrator_exists():
             return None
         FirstRunLink.objects.all().delete()
-        FirstRunLink.objects.create(secret_sha256=_hash(secret), expires_at=timezone.now() + VALID_FOR)
+        FirstRunLink.objects.create(secret_sha256=secret_hash(secret), expires_at=timezone.now() + VALID_FOR)
         append_event(actor=ACTOR, action="account.first_run_link", object="installation", payload={})
     return base_url.rstrip("/") + reverse("first_run", args=[secret])
 
@@ -47,7 +47,7 @@ def find_link(secret: str) -> FirstRunLink | None:
     if administrator_exists():
         return None
     usable = FirstRunLink.objects.filter(used_at=None, expires_at__gt=timezone.now())
-    return usable.filter(secret_sha256=_hash(secret)).first()
+    return usable.filter(secret_sha256=secret_hash(secret)).first()
 
 
 def administrator_exists() -> bool:
@@ -55,6 +55,11 @@ def administrator_exists() -> bool:
     return bool(get_user_model().objects.filter(is_superuser=True, is_active=True).exists())
 
 
-def _hash(secret: str) -> str:
-    # 256 random bits need no salt and no slow hash.
+def new_secret() -> str:
+    """A secret for a link, good for an address."""
+    return secrets.token_urlsafe(32)
+
+
+def secret_hash(secret: str) -> str:
+    """What is kept of a link's secret. 256 random bits need no salt and no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()

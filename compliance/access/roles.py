@@ -89,6 +89,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: LOOK
     | {
         "add_membership",
+        "view_accountlink",
         "delete_membership",
         "add_systemlisting",
         "approve_systemlisting",

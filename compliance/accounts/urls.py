@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 
-from compliance.accounts.views import first_run
+import compliance.addresses  # noqa: F401, registers what stands for a row in an address
+from compliance.accounts import people_views
+from compliance.accounts.views import account_link, first_run
 
 login = LoginView.as_view(template_name="accounts/login.html")
 logout = require_POST(LogoutView.as_view())
@@ -28,6 +30,14 @@ urlpatterns = [
     path("logout/", logout, name="logout"),
     path("password/", change_password, name="password"),
     path("first-run/<str:secret>/", first_run, name="first_run"),
+    path("join/<str:secret>/", account_link, name="account_link"),
+    path("people/", people_views.people, name="people"),
+    path("people/invite/", people_views.invite, name="people_invite"),
+    path("people/links/<key:pk>/withdraw/", people_views.withdraw_link, name="account_link_withdraw"),
+    path("people/<key:team>/<key:pk>/", people_views.person, name="person"),
+    path("people/<key:team>/<key:pk>/roles/", people_views.give_role, name="role_give"),
+    path("people/<key:team>/<key:pk>/roles/<key:role>/take/", people_views.take_role, name="role_take"),
+    path("people/<key:team>/<key:pk>/new-password/", people_views.new_password, name="new_password"),
     # The names by which allauth itself looks for these pages.
     path("login/", login, name="account_login"),
     path("logout/", logout, name="account_logout"),

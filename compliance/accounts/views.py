@@ -1,12 +1,9 @@
-"""The page behind a first-run link."""
+"""The pages behind links that work once: the first administrator's, an invitation, a new password."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from django import forms
-from django.contrib.auth import get_user_model, login, password_validation
-from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,34 +13,9 @@ from django.views.decorators.http import require_http_methods
 
 from compliance import actions
 from compliance.access.first_run import find_link
+from compliance.accounts.people_forms import AccountForm, PasswordForm
 from compliance.exceptions import StateError
-
-
-class FirstAdministrator(forms.Form):
-    """Name and password of the first administrator."""
-
-    username = forms.CharField(label="User name", max_length=150)
-    password = forms.CharField(label="Password", widget=forms.PasswordInput, strip=False)
-    again = forms.CharField(label="Password again", widget=forms.PasswordInput, strip=False)
-
-    def clean_username(self) -> str:
-        """A name that Django accepts."""
-        name = str(self.cleaned_data["username"])
-        get_user_model()._meta.get_field("username").run_validators(name)
-        return name
-
-    def clean(self) -> dict[str, Any]:
-        """Twice the same, and hard to guess."""
-        found = super().clean() or {}
-        password = found.get("password", "")
-        if password and password != found.get("again"):
-            self.add_error("again", "is not the same; type the same password twice")
-        if password:
-            try:
-                password_validation.validate_password(password, get_user_model()(username=found.get("username", "")))
-            except ValidationError as error:
-                self.add_error("password", error)
-        return found
+from compliance.models import AccountLink
 
 
 @never_cache
@@ -54,7 +26,7 @@ def first_run(request: HttpRequest, secret: str) -> HttpResponse:
     link = find_link(secret)
     if link is None:
         return render(request, "accounts/first_run_over.html", status=404)
-    form = FirstAdministrator(request.POST or None)
+    form = AccountForm(request.POST or None)
     if form.is_valid():
         try:
             user = actions.become_first_administrator(
@@ -66,3 +38,33 @@ def first_run(request: HttpRequest, secret: str) -> HttpResponse:
             login(request, user)
             return HttpResponseRedirect(reverse("home"))
     return render(request, "accounts/first_run.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@never_cache
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def account_link(request: HttpRequest, secret: str) -> HttpResponse:
+    """Make one's account by an invitation, or set a new password. A link that is over says so and no more."""
+    link = actions.find_account_link(secret)
+    if link is None:
+        return render(request, "accounts/link_over.html", status=404)
+    invited = link.kind == AccountLink.Kind.INVITATION
+    form = (
+        AccountForm(request.POST or None)
+        if invited
+        else PasswordForm(request.POST or None, username=link.user.get_username() if link.user else "")
+    )
+    if form.is_valid():
+        said = form.cleaned_data
+        try:
+            if invited:
+                user = actions.join_by_link(link=link, username=said["username"], password=said["password"])
+            else:
+                user = actions.set_password_by_link(link=link, password=said["password"])
+        except StateError as error:
+            form.add_error(None, str(error))
+        else:
+            login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+            return HttpResponseRedirect(reverse("home"))
+    context = {"form": form, "link": link, "invited": invited}
+    return render(request, "accounts/link.html", context, status=400 if form.errors else 200)

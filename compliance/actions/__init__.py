@@ -1,5 +1,13 @@
 """Every change of state or evidence: one function, one guard, one event, one transaction."""
 
+from compliance.actions.account_links import (
+    find_account_link,
+    invite,
+    join_by_link,
+    offer_new_password,
+    set_password_by_link,
+    withdraw_account_link,
+)
 from compliance.actions.audits import (
     begin_audit,
     confirm_stopped,
@@ -79,10 +87,13 @@ __all__ = [
     "export_file",
     "fail_audit",
     "fail_registration",
+    "find_account_link",
     "finish_audit",
     "finish_registration",
     "force_stop",
     "freeze_audit",
+    "invite",
+    "join_by_link",
     "keep_look",
     "keep_mapping",
     "keep_upload",
@@ -93,6 +104,7 @@ __all__ = [
     "name_team",
     "note_finding",
     "note_received",
+    "offer_new_password",
     "open_language_model",
     "pause_audit",
     "propose_rejection",
@@ -113,11 +125,13 @@ __all__ = [
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "set_password_by_link",
     "set_system_key",
     "start_ungoverned_audit",
     "stop_audit",
     "try_again",
     "view_evidence",
+    "withdraw_account_link",
     "withdraw_release",
     "withdraw_system",
 ]

@@ -8,7 +8,7 @@ from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
 from compliance.models.results import FindingRow, MeasurementRow
 from compliance.models.systems import SystemKey, SystemListing, SystemState
-from compliance.models.teams import DEFAULT_TEAM, FirstRunLink, Membership, Release, Team, default_team
+from compliance.models.teams import DEFAULT_TEAM, AccountLink, FirstRunLink, Membership, Release, Team, default_team
 from compliance.models.versions import (
     Approval,
     DataSetVersion,
@@ -21,6 +21,7 @@ from compliance.models.workers import Worker
 
 __all__ = [
     "DEFAULT_TEAM",
+    "AccountLink",
     "Approval",
     "Audit",
     "AuditChunk",

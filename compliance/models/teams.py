@@ -119,3 +119,60 @@ class FirstRunLink(models.Model):
 
     def __str__(self) -> str:
         return f"link of {self.created_at:%d %b %Y %H:%M} UTC"
+
+
+KINDS_OF_LINKS = ("invitation", "new_password")
+
+
+class AccountLink(models.Model):
+    """A link by which somebody makes an account of their own, or a new password. It works once, for a while.
+
+    Only the hash of its secret is kept: nobody who administers people knows a password.
+    """
+
+    class Kind(models.TextChoices):
+        """What it is for."""
+
+        INVITATION = "invitation", "Invitation"
+        NEW_PASSWORD = "new_password", "New password"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="account_links")
+    role = models.CharField(max_length=20, choices=Role.choices, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="account_links"
+    )
+    name = models.CharField(max_length=200, help_text="Of whom it was made for, as its maker wrote it.")
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    made_by = models.CharField(max_length=200)
+    made_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamRows.as_manager()
+
+    class Meta:
+        ordering = ("-made_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=["invitation", "new_password"]), name="account_link_kind_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} for {self.name}"
+
+    @property
+    def event_object(self) -> str:
+        """What events call the team that it belongs to."""
+        return self.team.event_object
+
+    @property
+    def state(self) -> str:
+        """Where it stands, in a word or two."""
+        if self.used_at is not None:
+            return "used"
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        return "open" if self.expires_at > timezone.now() else "expired"

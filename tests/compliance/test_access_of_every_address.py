@@ -89,6 +89,27 @@ SITE = {
     "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
     "password/": Line("/password/", without=200),
     "first-run/<str:secret>/": Line("/first-run/x/", anybody=MISSING, without=MISSING, allowed=MISSING),
+    "join/<str:secret>/": Line("/join/x/", anybody=MISSING, without=MISSING, allowed=MISSING),
+    "people/": Line("/people/"),
+    "people/invite/": Line("/people/invite/", method="post", allowed=400),
+    # No link is made by these rows; test_people_join_by_a_link.py withdraws one.
+    "people/links/<key:pk>/withdraw/": Line(
+        "/people/links/999/withdraw/", method="post", without=MISSING, allowed=MISSING
+    ),
+    "people/<key:team>/<key:pk>/": Line("/people/{team.pk}/{membership.user_id}/", without=MISSING, foreign=MISSING),
+    "people/<key:team>/<key:pk>/roles/": Line(
+        "/people/{team.pk}/{membership.user_id}/roles/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
+    "people/<key:team>/<key:pk>/roles/<key:role>/take/": Line(
+        "/people/{team.pk}/{membership.user_id}/roles/999/take/",
+        method="post",
+        without=MISSING,
+        allowed=MISSING,
+        foreign=MISSING,
+    ),
+    "people/<key:team>/<key:pk>/new-password/": Line(
+        "/people/{team.pk}/{membership.user_id}/new-password/", method="post", without=MISSING, foreign=MISSING
+    ),
     "register/": Line("/register/"),
     "register/model/": Line("/register/model/"),
     "register/data/": Line("/register/data/"),

@@ -1,0 +1,88 @@
+"""Who is in one's teams, with which roles; what the pages about people show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.html import format_html
+
+from compliance.access.roles import Role
+from compliance.models import AccountLink, Membership, Team
+from compliance.tables.described import Column, Table
+
+Every = Callable[[], Iterable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody in a team, with every role they have there."""
+
+    user: Any
+    team: Team
+    roles: tuple[Membership, ...]
+
+    @property
+    def words(self) -> str:
+        """The roles, by name."""
+        return ", ".join(Role(item.role).label for item in self.roles)
+
+    @property
+    def last_in(self) -> datetime | None:
+        """When they last logged in."""
+        found: datetime | None = self.user.last_login
+        return found
+
+
+def people_of(memberships: QuerySet[Membership]) -> list[Person]:
+    """The people of these memberships, by team and name."""
+    rows: dict[tuple[str, str], list[Membership]] = {}
+    for item in memberships.select_related("team", "user").order_by("team__name", "user__username", "role"):
+        rows.setdefault((item.team.name, item.user.get_username()), []).append(item)
+    return [Person(user=roles[0].user, team=roles[0].team, roles=tuple(roles)) for roles in rows.values()]
+
+
+def people_table(rows: Sequence[Person], every: Every) -> Table:
+    """People, each once a team."""
+    return Table(
+        name="people",
+        title="People",
+        rows=rows,
+        every=every,
+        columns=(
+            Column("account", "Account", lambda row: row.user.get_username(), _person_link),
+            Column("team", "Team", lambda row: row.team.name),
+            Column("roles", "Roles", lambda row: row.words, None, "long"),
+            Column("last_login", "Last logged in", lambda row: row.last_in),
+            Column("account_is", "Account is", lambda row: "open" if row.user.is_active else "closed"),
+        ),
+    )
+
+
+def _person_link(row: Person) -> str:
+    where = reverse("person", args=[row.team.pk, row.user.pk])
+    return format_html('<a href="{}">{}</a>', where, row.user.get_username())
+
+
+def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
+    """Invitations and links for a new password."""
+    return Table(
+        name="account_links",
+        title="Links that were made",
+        rows=rows,
+        every=every,
+        columns=(
+            Column("kind", "For", lambda row: row.get_kind_display()),
+            Column("name", "Of whom", lambda row: row.name),
+            Column("team", "Team", lambda row: row.team.name),
+            Column("role", "Role", lambda row: Role(row.role).label if row.role else ""),
+            Column("made_by", "Made by", lambda row: row.made_by),
+            Column("made_at", "When", lambda row: row.made_at),
+            Column("expires_at", "Until", lambda row: row.expires_at),
+            Column("stands", "Stands", lambda row: row.state),
+        ),
+    )
