@@ -25,7 +25,10 @@ def steps_of(steps: Sequence[TokenStep], *, written: str, final: str) -> tuple[t
         return None, why
     if final.strip() != written.strip():
         return None, "its tokens are those of a thinking part too"
-    joined = "".join(step.text for step in steps).strip()
+    joined = "".join(step.text for step in steps)
+    if joined == written:  # also where a completion begins with nothing but a new line
+        return tuple(steps), ""
+    joined = joined.strip()
     # Servers may show their end mark as a last token, or take white space off the text; nothing else may differ. Tokens
     # without any text of an answer are those of a thinking part that the server took away.
     if not final.strip() or not joined.startswith(final.strip()):

@@ -56,7 +56,7 @@ def people_table(rows: Sequence[Person], every: Every) -> Table:
         columns=(
             Column("account", "Account", lambda row: row.user.get_username(), _person_link),
             Column("team", "Team", lambda row: row.team.name),
-            Column("roles", "Roles", lambda row: row.words, None, "long"),
+            Column("roles", "Roles", lambda row: row.words),
             Column("last_login", "Last logged in", lambda row: row.last_in),
             Column("account_is", "Account is", lambda row: "open" if row.user.is_active else "closed"),
         ),

@@ -12,6 +12,7 @@ from auditor.door.results import Audited
 from auditor.language_models.local import load
 from auditor.language_models.store import ModelStore
 from auditor.plan import Plan, plan_from
+from tests.acceptance.equivalence import random_model
 from tests.answering.asked import listed
 from tests.systems.answering import Answering, answering
 from tests.systems.speakers import RealModel
@@ -35,12 +36,24 @@ RAW = {
     "budget": {"threads": 1, "pack_tokens": 256, "max_prompt_tokens": 128},
 }
 #: Examples before it leave next to nothing for other words, so that a list of the likeliest tokens is complete.
+SHOWN = (
+    ("male", 95, "no"),
+    ("female", 60, "yes"),
+    ("female", 99, "no"),
+    ("male", 55, "yes"),
+    ("male", 91, "no"),
+    ("female", 70, "yes"),
+)
 PLAIN = {
-    "template": "income 900, debt 800: no\nincome 9000, debt 100: yes\nincome 800, debt 900: no\n"
-    "{sex} applicant, loan to value {loan_to_value}:",
-    "answers": {"favourable": [" yes"], "adverse": [" no"], "mass_floor": 0.0},
+    "template": "".join(
+        f"{sex} applicant, loan to value {value}%, approved: {answer}\n" for sex, value, answer in SHOWN
+    )
+    + "{sex} applicant, loan to value {loan_to_value}, approved:",
+    "answers": {"favourable": [" yes", " Yes"], "adverse": [" no", " No"], "mass_floor": 0.0},
 }
 NEAR = 1e-3
+TEMPLATE = "Loan to value {loan_to_value}, obligations {obligations_ratio}, sex {sex}. Answer:"
+SHIFT = "counterfactual/cf_mean_shift/field=sex/group=female/vs=male"
 EFFECT = "counterfactual/cf_net_effect/field=sex/group=female/vs=male"
 
 
@@ -60,8 +73,8 @@ def white_box(demo_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) 
     return auditor.audit(plan_of(), folder=folder, model="demo:underwriter", data="demo:loanapp", store=demo_store.root)
 
 
-def over_the_wire(folder: Path, server: Answering, plan: Plan, *, dialect: str) -> Audited:
-    store = listed(folder, server.url, dialect=dialect, more="concurrency = 2")
+def over_the_wire(folder: Path, server: Answering, plan: Plan, *, dialect: str, more: str = "") -> Audited:
+    store = listed(folder, server.url, dialect=dialect, more=f"concurrency = 2\n{more}")
     return auditor.audit(plan, folder=folder / "run", model="endpoint:x", data="demo:loanapp", store=store)
 
 
@@ -118,15 +131,27 @@ def effects_inside(found: Audited, white: Audited) -> set[str]:
     return both
 
 
-def test_effects_of_the_weights_lie_inside_the_intervals_without_log_probabilities(
-    tmp_path: Path, server: Answering, white_box: Audited
-) -> None:
-    plan = plan_of(readout="choice", form="json_schema", max_tokens=1)
-    found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
-    assert EFFECT in effects_inside(found, white_box)
+def test_effects_of_the_weights_lie_inside_the_intervals_without_log_probabilities(tmp_path: Path) -> None:
+    """Of a random model, whose decisions turn; of so many applications that effects have intervals."""
+    model = random_model(tmp_path / "model")
+    answers = {"favourable": [" Y"], "adverse": [" N"], "mass_floor": 0.0}
+    raw = {**RAW, "cases": {"limit": 60, "seed": 3}, "prompt": {"template": TEMPLATE, "answers": answers}}
+    store = ModelStore(tmp_path / "store")
+    white = auditor.audit(
+        plan_from({**raw, "reading": {}}, where="white"),
+        folder=tmp_path / "white",
+        model=f"dir:{model}",
+        data="demo:loanapp",
+        store=store.root,
+    )
+    plan = plan_from({**raw, "reading": {"readout": "choice", "form": "json_schema", "max_tokens": 1}}, where="choice")
+    with answering(RealModel(load(store.import_model(f"dir:{model}"), threads=1))) as server:
+        found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
+    assert {EFFECT} <= effects_inside(found, white)
+    assert white.measurement(EFFECT).counts["b"] + white.measurement(EFFECT).counts["c"] >= 6
 
 
-def test_margins_and_effects_are_those_of_the_weights_where_both_answers_are_among_the_likeliest_tokens(
+def test_margins_are_those_of_the_weights_where_both_answers_are_among_the_likeliest_tokens(
     tmp_path: Path, demo_store: ModelStore
 ) -> None:
     plan = plan_from({**RAW, "prompt": PLAIN, "reading": {"max_tokens": 1}}, where="complete")
@@ -136,6 +161,7 @@ def test_margins_and_effects_are_those_of_the_weights_where_both_answers_are_amo
         found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
     truth = {item.case_id: item.margin for item in white.conclusions.decisions}
     seen = {item.case_id: item.margin for item in found.conclusions.decisions}
-    assert len(truth.keys() & seen.keys()) == 12
+    assert len(truth.keys() & seen.keys()) == 8
     assert seen == {case: pytest.approx(truth[case], abs=NEAR) for case in seen}
-    assert EFFECT in effects_inside(found, white)
+    shift = white.measurement(SHIFT).estimate
+    assert found.measurement(SHIFT).estimate == pytest.approx(shift, abs=NEAR)

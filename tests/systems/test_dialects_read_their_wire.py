@@ -279,3 +279,12 @@ def test_completions_in_the_form_that_llama_cpp_gives_them_have_log_probabilitie
     answer = {"choices": [{"text": " no", "logprobs": {"content": content}, "finish_reason": "length"}]}
     found = DIALECTS["completions"].read(Request(prompt="p", top=2), answer)
     assert found.steps == (TokenStep(" no", -0.27, ((" no", -0.27), (" yes", -1.69))),)
+
+
+def test_tokens_of_white_space_are_those_of_a_text_of_white_space() -> None:
+    likeliest = [{"token": "\n", "logprob": -0.5}, {"token": " yes", "logprob": -1.5}]
+    content = [{"token": "\n", "logprob": -0.5, "top_logprobs": likeliest}]
+    for text, known in (("\n", True), ("", False)):  # without its text, it may be that of a thinking part
+        answer = {"choices": [{"text": text, "logprobs": {"content": content}, "finish_reason": "length"}]}
+        found = DIALECTS["completions"].read(Request(prompt="p", top=2), answer)
+        assert (found.steps is not None) == known
