@@ -23,7 +23,7 @@ from reports.recount import recount
 from reports.remeasure import Remeasured, remeasure
 from reports.remeasure_decisions import remeasure_decisions
 from reports.renderer import installed
-from reports.wording import test_label
+from reports.wording import on_file, test_label
 
 FIGURES = "figures/"
 #: Beside its figures. Whoever writes a manifest may list anything; what no run writes was made again by nobody.
@@ -189,7 +189,13 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
             "and whoever wrote the bundle may have made them up"
         )
     else:
-        rest = [item.test for item in bundle.measurements if item.test not in again.tests]
+        without = _without_their_values(bundle, again)
+        if without:
+            left.append(
+                f"the bundle holds no {FILED}, so {without:,} measurements of the answers as filed were not computed "
+                "again, and whoever wrote the bundle may have made them up"
+            )
+        rest = [item.test for item in bundle.measurements if item.test not in again.tests and not on_file(item)]
         # A name that is none of ours is whatever somebody wrote, and would stand in a sentence of ours.
         kinds = {test_label(test) if test in labels_of_tests() else "of another kind" for test in rest}
         words = f" ({', '.join(sorted(kinds))})" if rest else ""
@@ -209,6 +215,11 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
         "log of the installation"
     )
     return _Part(said=tuple(said), left=tuple(left))
+
+
+def _without_their_values(bundle: Bundle, again: Remeasured) -> int:
+    """How many measurements of the answers as filed lack what they follow from: engines before this one kept none."""
+    return sum(on_file(item) and item.test not in again.tests for item in bundle.measurements)
 
 
 def _of_file(name: str, bundle: Bundle, again: Remeasured, decisions: Path | None) -> _Part:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import QueryDict
@@ -59,9 +61,18 @@ def choices_of(numbers: Numbers) -> Choices:
     codes = [code.value for code in wording.CONCLUSION_ORDER if code.value in said]
     words = [(code, wording.sentence_case(wording.conclusion_words(code))) for code in codes]
     return Choices(
-        tests=tuple((test, wording.test_label(test).partition(":")[0]) for test in tests),
+        tests=_named(tuple(tests)),
         groups=tuple((group, group) for group in groups),
         conclusions=(*words, *(((NONE_DRAWN, "None is drawn"),) if NONE_DRAWN in said else ())),
+    )
+
+
+def _named(tests: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Each test by the first part of its label, or by the whole where several begin alike."""
+    labels = {test: wording.test_label(test) for test in tests}
+    first = Counter(label.partition(":")[0] for label in labels.values())
+    return tuple(
+        (test, short if first[short := label.partition(":")[0]] == 1 else label) for test, label in labels.items()
     )
 
 

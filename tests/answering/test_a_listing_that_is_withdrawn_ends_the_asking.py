@@ -104,7 +104,7 @@ def test_requests_under_way_are_broken_off_at_once(tmp_path: Path, fault: Fault)
 
 
 def test_a_stop_of_the_run_finishes_what_is_under_way(tmp_path: Path) -> None:
-    with answering(pause=1.0) as server:
+    with answering(pause=0.3) as server:
 
         def stop() -> None:
             wait_until(lambda: sum("Income" in str(asked.body) for asked in server.asked) >= 4, 60.0)

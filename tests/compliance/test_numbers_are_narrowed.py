@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from compliance.dashboard import number_filter
 from compliance.models import Audit, MeasurementRow
 
 EVERY = "/audits/A-0001/numbers/every/"
@@ -59,3 +60,10 @@ def test_what_no_number_is_of_is_refused_in_one_line(signed_in: Client, finished
     assert answer.status_code == 404
     name, _, word = asked.partition("=")
     assert f"{name}: '{word}' is unknown; expected one of: " in html.unescape(answer.content.decode())
+
+
+def test_tests_that_begin_alike_are_told_apart() -> None:
+    named = dict(number_filter._named(["counterfactual", "observed_rates", "observed_scores"]))
+    assert len(set(named.values())) == 3
+    assert named["observed_rates"] == "Different applicants: rates"
+    assert ":" not in named["counterfactual"]

@@ -35,11 +35,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Audited:
         schema=2,
         prompt__answers={"favourable": ["approve"], "adverse": ["deny"], "mass_floor": 0.0},
         reading={"readout": "choice", "max_tokens": 6},
-        tests__run=["group_rates", "observed_rates", "observed_segments", "observed_equal_factors"],
+        tests__run=["group_rates", "observed_rates"],
     )
     with answering(Unequal("choice")) as server:
         store = listed(folder, server.url)
-        return auditor.audit(plan, folder=folder / "run", model="endpoint:x", data=small_data(240), store=store)
+        return auditor.audit(plan, folder=folder / "run", model="endpoint:x", data=small_data(120), store=store)
 
 
 def as_filed(found: Audited) -> Iterator[dict[str, Any]]:

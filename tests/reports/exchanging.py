@@ -9,21 +9,25 @@ from pathlib import Path
 import polars as pl
 
 from auditor.canonical import canonical_json, sha256_bytes
-from reports.bundle_check import check_contents
+from reports.bundle_check import BundleCheck, check_contents
 
 Files = dict[str, bytes]
 
 
 def refusals(contents: Mapping[str, bytes]) -> list[str]:
     """What is refused of an evidence folder under a manifest that lists what is there."""
+    return [str(item) for item in checked(contents).mismatches]
+
+
+def checked(contents: Mapping[str, bytes]) -> BundleCheck:
+    """What comes of looking at such a folder."""
     files = [
         {"file": name, "sha256": sha256_bytes(data), "size": len(data), "media_type": ""}
         for name, data in contents.items()
     ]
     design, run = (sha256_bytes(contents[name]) for name in ("plan.json", "run.json"))
     manifest = canonical_json({"files": files, "design_sha256": design, "run_sha256": run})
-    found = check_contents(Path("evidence"), {**contents, "manifest.json": manifest})
-    return [str(item) for item in found.mismatches]
+    return check_contents(Path("evidence"), {**contents, "manifest.json": manifest})
 
 
 def changed(files: Files, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Files:

@@ -17,7 +17,7 @@ from tests.answering.test_amounts_and_reasons_are_read import of_endpoint
 from tests.engine.small import small_data, small_plan
 from tests.language_models.bigram import yes_or_no
 from tests.language_models.tiny import save_tiny
-from tests.reports.exchanging import Files, changed, refusals
+from tests.reports.exchanging import Files, changed, checked, refusals
 
 AS_FILED = ["observed_rates", "observed_prices", "observed_reasons", "observed_intersections"]
 BLACK = "field=race/group=Black"
@@ -114,6 +114,21 @@ def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amo
     assert line == (
         "evidence: as_filed.parquet: found no such file; expected one: the plan has tests on decisions taken, which "
         "follow from it"
+    )
+
+
+def test_naming_another_engine_is_no_way_around_it(amounts: Files) -> None:
+    """A run of an engine that kept no such values is said not to be compared, and `verify` does not end with 0."""
+    run = json.loads(amounts["run.json"])
+    run["code"]["sha256"] = "c" * 64
+    start = "observed_rates/selection_rate/field=race"
+    files, _ = forged(amounts, lambda row: {"estimate": row["estimate"] / 2}, start=start)
+    del files["as_filed.parquet"]
+    found = checked({**files, "run.json": canonical_json(run)})
+    assert found.mismatches == ()
+    assert any(
+        "the bundle holds no as_filed.parquet" in line and "answers as filed were not computed again" in line
+        for line in found.left
     )
 
 
