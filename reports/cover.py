@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auditor.behaviour.metrics import CF_NET_EFFECT
+from auditor.decision_words import TAKEN
 from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, small_cells, wording
@@ -120,7 +121,7 @@ def front_verdict(story: Story) -> Verdict:
         )
     larger = larger_elsewhere(story, lead)
     counts = counts_words(story.measurements)
-    shorter = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead), most=1)
+    shorter = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead), most=1, short=True)
     return replace(
         whole,
         sentence=sentence,
@@ -171,9 +172,8 @@ def cover(story: Story) -> list[Block]:
                 *_next(story),
                 (
                     "Check",
-                    f"Section “{REPRODUCTION}” gives the command with which anybody can see whether a file of this "
-                    "audit was changed; section “Conclusion” says every result in a sentence. This report is evidence, "
-                    "not an approval.",
+                    f"Section “{REPRODUCTION}” has the command that shows whether a file of this audit was changed; "
+                    "“Conclusion” says every result. This report is evidence, not an approval.",
                 ),
             ),
         ),
@@ -385,7 +385,9 @@ def finding_table(story: Story, *, most: int) -> Block:
     for item in sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id)):
         first = named.get(item.measurements[0]) if item.measurements else None
         people = numbers.DASH if first is None or first.estimate is None else numbers.count(first.n)
-        rows.append((item.id, Level(item.severity), item.title, _effect(first), people, Target(item.id)))
+        # A first page on a decision file has said already what it is about.
+        title = item.title if story.bundle.run.asks else sentence_case(item.title.removeprefix(f"{TAKEN}: "))
+        rows.append((item.id, Level(item.severity), title, _effect(first), people, Target(item.id)))
     if not rows:
         return Text("Findings: none was raised by the plan's rules. That is not proof that there is nothing to find.")
     left = len(rows) - most
@@ -396,7 +398,7 @@ def finding_table(story: Story, *, most: int) -> Block:
         head=("No.", "Severity", "Finding", "Effect", "n", "Page"),
         rows=tuple(rows[:most]),
         align="lllrrr",
-        weights=(0.075, 0.145, 0.46, 0.19, 0.07, 0.06),
+        weights=(0.075, 0.13, 0.475, 0.19, 0.07, 0.06),
         note=f"* {sentence_case('; '.join(notes))}." if notes else "",
     )
 

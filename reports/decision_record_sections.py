@@ -51,7 +51,7 @@ def held_equal(story: Story, *, most: int | None = None) -> str:
         return "The mapping names no legitimate factor, so none is held equal."
     named = [wording.lower_first(labels[name]) for name in names[:most]]
     left = len(names) - len(named)
-    return f"Held equal where it says so: {wording.joined([*named, *([f'{left} more'] if left else [])])}."
+    return f"Held equal where said: {wording.joined([*named, *([f'{left} more'] if left else [])])}."
 
 
 def provenance(story: Story) -> list[Block]:
@@ -95,15 +95,15 @@ def design(story: Story) -> list[Block]:
         ("Tested together", families_words(families) or "none"),
         (
             "Adjustment",
-            f"Holm at α = {numbers.ratio(thresholds.alpha)} within each family that a policy pack makes primary; "
-            f"exploratory families by Benjamini–Hochberg at q = {numbers.ratio(thresholds.exploratory_q)}",
+            f"Holm at α = {numbers.share(thresholds.alpha)} within each family that a policy pack makes primary; "
+            f"exploratory families by Benjamini–Hochberg at q = {numbers.share(thresholds.exploratory_q)}",
         ),
         ("Unit of analysis", "one application; one applicant where the mapping keeps several rows of one apart"),
         (
             "Practical threshold",
             f"{numbers.percent(thresholds.practical_rate, decimals=1)} pp of the approval rate; "
-            f"{numbers.ratio(thresholds.practical_margin_sd)} SD of scores, prices and amounts (platform defaults "
-            "unless the institution set them; no lending law sets a number)",
+            f"{numbers.number(thresholds.practical_margin_sd, decimals=2)} SD of scores, prices and amounts "
+            "(platform defaults unless the institution set them; no lending law sets a number)",
         ),
         ("Equivalence", "never concluded: the groups of a file are not the same applicants"),
         (

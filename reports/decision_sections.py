@@ -18,20 +18,22 @@ from reports.wording import sentence_case
 
 PLAIN = {"field", "group"}
 """The keys of a subject that is a group and nothing narrower."""
-FACTORS_AT_MOST = 5
+FACTORS_AT_MOST = 2
 
 
 def audited_words(story: Story) -> str:
     """What was audited, in the first lines of the cover."""
     plan, data = story.bundle.plan, story.bundle.run.data
     said = f"Audited: {plan.use.business_use} ({plan.use.decision_role}). {data.title or data.name}: "
-    said += f"{numbers.count(data.applications)} of {numbers.count(data.rows)} applications of a decision file"
+    part = data.applications != data.rows
+    said += f"{numbers.count(data.applications)} of " if part else ""
+    said += f"{numbers.count(data.rows)} applications{'; of all' if part else ''}"
     counts = data.counts
     if counts is not None:
         neither = sum(counts.no_outcome.values())
-        said += f"; of all, {numbers.count(counts.favourable)} decided favourably, {numbers.count(counts.adverse)} not"
+        said += f", {numbers.count(counts.favourable)} decided favourably, {numbers.count(counts.adverse)} not"
         said += f", {numbers.count(neither)} neither way" if neither else ""
-    return f"{said}. Nobody was asked: decisions already taken are compared."
+    return f"{said}. Nobody was asked."
 
 
 def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
@@ -45,7 +47,7 @@ def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
         ),
         (
             "Factors",
-            f"{held_equal(story, most=FACTORS_AT_MOST)} What the file does not record can make a gap or hide one.",
+            f"{held_equal(story, most=FACTORS_AT_MOST)} What is not recorded can make or hide a gap.",
         ),
     ]
     if found := _least_powerful(story):
@@ -54,9 +56,8 @@ def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
         rows.append(
             (
                 "Smallest effect",
-                f"A difference under {numbers.detectable(mde, item.unit)} percentage points could well have been "
-                f"missed: {sentences.against([item])}, {wording.lower_first(wording.metric_label(item))}, the least "
-                f"sure (one of that size is found with {share}% chance).",
+                f"The least sure: {wording.lower_first(wording.metric_label(item))}, {sentences.against([item])}. One "
+                f"of {numbers.detectable(mde, item.unit)} percentage points is found with {share}% chance.",
             )
         )
     rows.append(

@@ -27,9 +27,9 @@ from reports.sentences import OWN, RANGE, SCORE, against, shown
 from reports.wording import SEEN, Design, field_words, joined, lower_first, of_answers, on_file, sentence_case
 
 OF_ANSWERS = {
-    "in decisions taken, between different applicants": "as filed, between different applicants",
-    "in decisions taken, at equal recorded factors": "as filed, at equal recorded factors",
-    "in scores on file, between different applicants": "in the score as filed, between different applicants",
+    "in decisions taken": "as filed, between different applicants",
+    "in decisions at equal factors": "as filed, at equal recorded factors",
+    "in scores on file": "in the score as filed, between different applicants",
 }
 """A place where decisions taken are compared, in words of answers to the applications as filed."""
 FELL = CF_MARGIN_FELL_SHARE
@@ -151,11 +151,16 @@ def near_sentence(measurements: Sequence[Measurement]) -> str | None:
 
 
 def exploratory_sentence(
-    measurements: Sequence[Measurement], *, but: frozenset[str] = frozenset(), most: int = NAMED_AT_MOST
+    measurements: Sequence[Measurement],
+    *,
+    but: frozenset[str] = frozenset(),
+    most: int = NAMED_AT_MOST,
+    short: bool = False,
 ) -> str | None:
     """One sentence that names the differences found outside the primary families; ``None`` where there are none.
 
-    ``but`` holds the ids of measurements that are said elsewhere; of one place the ``most`` largest are named.
+    ``but`` holds the ids of measurements that are said elsewhere; of one place the ``most`` largest are named, by their
+    groups alone where it is to be ``short``.
     """
     parts = []
     cancelled = _cancelled(measurements)
@@ -169,11 +174,11 @@ def exploratory_sentence(
         (SCORE, "in the score", False),
         (RISK_DIFFERENCE, "as filed, between different applicants", False),
         (SMD, "in the score as filed, between different applicants", False),
-        (RISK_DIFFERENCE, "in decisions taken, between different applicants", True),
-        (ADJUSTED_DIFFERENCE, "in decisions taken, at equal recorded factors", True),
-        (SMD, "in scores on file, between different applicants", True),
-        (PRICE_GAP_ADJUSTED_SD, "in prices, at equal recorded factors", True),
-        (AMOUNT_GAP_ADJUSTED_SD, "in amounts, at equal recorded factors", True),
+        (RISK_DIFFERENCE, "in decisions taken", True),
+        (ADJUSTED_DIFFERENCE, "in decisions at equal factors", True),
+        (SMD, "in scores on file", True),
+        (PRICE_GAP_ADJUSTED_SD, "in prices at equal factors", True),
+        (AMOUNT_GAP_ADJUSTED_SD, "in amounts at equal factors", True),
     ):
         found = sorted(
             (
@@ -192,7 +197,11 @@ def exploratory_sentence(
         if found:
             where = OF_ANSWERS.get(place, place) if of_answers(found[0]) else place
             filed |= {_gap(item) for item in found if not taken}
-            named = [f"{against([item])}{_what(item)} {numbers.estimate(item)}" for item in found[:most]]
+            named = [
+                f"{item.subject.get('group', 'the group') if short else against([item])}{_what(item)} "
+                f"{numbers.estimate(item)}"
+                for item in found[:most]
+            ]
             more = f", {len(found) - most} more" if len(found) > most else ""
             parts.append(f"{where} ({', '.join(named)}{more})")
     if not parts:

@@ -175,13 +175,14 @@ def design_blocks(bundle: Bundle, governance: Governance, design: wording.Design
                 ("Tested together", families_words(families) or "none"),
                 (
                     "Adjustment",
-                    f"Holm at α = {numbers.ratio(thresholds.alpha)} within each family; exploratory families by "
-                    f"Benjamini–Hochberg at q = {numbers.ratio(thresholds.exploratory_q)}",
+                    f"Holm at α = {numbers.share(thresholds.alpha)} within each family; exploratory families by "
+                    f"Benjamini–Hochberg at q = {numbers.share(thresholds.exploratory_q)}",
                 ),
                 ("Unit of analysis", "one application; its prompts are one cluster"),
                 (
                     "Practical threshold",
-                    f"{pp} of the approval rate; {numbers.ratio(thresholds.practical_margin_sd)} SD of scores "
+                    f"{pp} of the approval rate; "
+                    f"{numbers.number(thresholds.practical_margin_sd, decimals=2)} SD of scores "
                     "(platform defaults unless the institution set them; no lending law sets a number)",
                 ),
                 (

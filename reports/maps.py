@@ -397,6 +397,6 @@ def _shown(item: Measurement) -> str:
 
 def _number(value: float, shown: Map) -> str:
     if shown.rows[0].unit in ("share", "ratio"):
-        return numbers.ratio(value)
+        return numbers.ratio(value) if shown.rows[0].unit == "ratio" else numbers.share(value)
     scale = _scale(shown)
     return numbers.number(scale * value, decimals=0 if scale > 1 else 2)

@@ -75,7 +75,12 @@ def points(value: float | None, *, unit: bool = True) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio: ``.83``, ``1.20``."""
+    """A ratio: ``0.83``, ``1.20``; it may exceed 1, so that its nought stands."""
+    return number(value, decimals=2)
+
+
+def share(value: float | None) -> str:
+    """What cannot exceed 1, as the level of a test or a share of something: ``.05``."""
     return _pointed(value, decimals=2)
 
 
@@ -226,7 +231,7 @@ def _in_unit(value: float | None, unit: str, *, with_unit: bool, decimals: int) 
         shown = number(value, decimals=decimals, percent=True, signed=unit == "rate_difference")
         return shown + {"rate": "%", "rate_difference": " pp"}[unit] * with_unit
     if unit in ("ratio", "share"):
-        return _pointed(value, decimals=decimals)
+        return (number if unit == "ratio" else _pointed)(value, decimals=decimals)
     if unit == "count":
         return number(value, decimals=0 if float(value).is_integer() else 1)
     if unit == "people":

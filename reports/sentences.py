@@ -99,6 +99,19 @@ def _taken_sentence(measurement: Measurement, *, field: str, group: str, referen
     start = f"Among {among}, applicants with {field} {group} "
     if measurement.estimate is None:
         return f"{start}could not be compared with {reference} ({_why(measurement)})."
+    seen = f"{_taken(measurement, reference)} {_interval_words(measurement)}"
+    return f"{_apart(measurement)}{start}{seen}. {_otherwise(measurement)}"
+
+
+def _otherwise(measurement: Measurement) -> str:
+    """What else may tell the applicants apart."""
+    equal = measurement.metric == ADJUSTED_DIFFERENCE
+    return "They may differ in what the file does not record." if equal else OTHERWISE
+
+
+def _taken(measurement: Measurement, reference: str) -> str:
+    """How a group of a file fared beside its reference."""
+    assert measurement.estimate is not None  # noqa: S101 - asked by the callers
     places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
     often = "less" if measurement.estimate < 0 else "more"
     points = numbers.size_of(measurement, measurement.estimate)
@@ -112,10 +125,7 @@ def _taken_sentence(measurement: Measurement, *, field: str, group: str, referen
     if seen is None or places:
         about = ", ".join([lower_first(metric_label(measurement)), *places])
         seen = f"differ from {reference} in {about}: {numbers.estimate(measurement)}"
-    rest = (
-        "They may differ in what the file does not record." if measurement.metric == ADJUSTED_DIFFERENCE else OTHERWISE
-    )
-    return f"{_apart(measurement)}{start}{seen} {_interval_words(measurement)}. {rest}"
+    return seen
 
 
 def _apart(measurement: Measurement) -> str:
@@ -128,9 +138,16 @@ def _apart(measurement: Measurement) -> str:
 
 def plain_sentence(measurement: Measurement, design: Design) -> str:
     """The verdict of a first page: who, how much, of what; its interval and threshold stand in the chart beside it."""
-    if measurement.estimate is None or of_different(measurement) or measurement.conclusion not in SEEN:
+    of_a_filing = measurement.test == AS_FILED
+    if measurement.estimate is None or of_a_filing or measurement.conclusion not in SEEN:
         return conclusion_sentence(measurement, design)
     field = field_words(measurement.subject.get("field", "the attribute"))
+    if on_file(measurement):
+        apart = _apart(measurement)
+        whom = f"Applicants with {field} {measurement.subject.get('group', 'the group')}"
+        said = f"{whom} {_taken(measurement, measurement.reference or 'the reference')}"
+        small = measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
+        return f"{apart}{said}{', a small and real difference' if small else ''}. {_otherwise(measurement)}"
     start = f"When only {field} changed from {measurement.reference} to {measurement.subject.get('group', '')}, "
     small = measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
     return f"{start}{_seen(measurement, design)}.{' That is small and real.' if small else ''}"

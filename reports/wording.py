@@ -121,7 +121,7 @@ def conclusion_meaning(code: Conclusion, design: Design, measurements: Iterable[
     """What a conclusion means among these measurements: of main questions, of exploratory ones, or of both."""
     explored = {item.role is Role.EXPLORATORY for item in measurements if item.conclusion is code}
     level = BOTH_LEVELS if len(explored) > 1 else EXPLORED_LEVEL if True in explored else MAIN_LEVEL
-    figures = {"alpha": numbers.ratio(design.alpha), "q": numbers.ratio(design.q)}
+    figures = {"alpha": numbers.share(design.alpha), "q": numbers.share(design.q)}
     return CONCLUSION_MEANING[code].format(level=level.format(**figures))
 
 

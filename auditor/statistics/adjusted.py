@@ -177,7 +177,8 @@ def adjusted_amounts(
 def _marginal(design: AdjustedDesign, beta: FloatArray) -> tuple[float, FloatArray]:
     """Mean difference of the fitted probability between membership of either group, and its gradient."""
     total, gradient = 0.0, np.zeros(len(beta))
-    for _, matrix in design.blocks():
+    for _, block in design.blocks():
+        matrix = block.copy()
         matrix[:, -1] = 0.0
         odds = matrix @ beta
         with_group, without = special.expit(odds + beta[-1]), special.expit(odds)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from auditor.statistics.bootstrap import BootstrapSample, cluster_codes, cluster_totals, resampled_sums, sample_of
+from auditor.statistics.bootstrap import BootstrapSample, cluster_codes, resampled_sums, sample_of
 from auditor.statistics.clustered import JackknifeSample, Together, jackknifed, sure_enough, together
 from auditor.statistics.many_cases import MANY, drawn_counts
 from auditor.statistics.rates import Tally
@@ -18,6 +18,7 @@ from auditor.statistics.results import (
     SMALL_CELL,
     Estimate,
     FloatArray,
+    IntArray,
     Interval,
     Significance,
     booleans,
@@ -121,10 +122,7 @@ def calibration_gap(
     if k == n > MANY:
         samples = _resampled(_drawn(tallies, n=n, resamples=resamples, seed=seed), clusters=k)
     else:
-        columns = np.column_stack(
-            [part for index in kept for group in (in_p, ~in_p) for part in _columns((where == index) & group, truth)]
-        )
-        totals = cluster_totals(columns, codes=codes, clusters=k)
+        totals = _totals(codes, where, in_p, truth, clusters=k, bins=len(bins))[:, kept].reshape(k, -1)
         if belong is None:
             samples = _resampled(resampled_sums(totals=totals, resamples=resamples, seed=seed), clusters=k)
         else:
@@ -201,8 +199,20 @@ def _largest_t(
     return Significance(p_value=(1 + reached) / (draws + 1), method="largest of correlated t, cluster-robust")
 
 
-def _columns(here: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    return (here & truth).astype(np.float64), here.astype(np.float64)
+def _totals(
+    codes: IntArray,
+    where: IntArray,
+    in_p: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    *,
+    clusters: int,
+    bins: int,
+) -> FloatArray:
+    """Favourable and all rows of either group (the protected first) by cluster and bin: (clusters, bins, 4)."""
+    cell = ((codes * bins + where) * 2 + ~in_p) * 2 + ~truth
+    counts = np.bincount(cell, minlength=clusters * bins * 4).reshape(clusters, bins, 2, 2).astype(np.float64)
+    counts[..., 1] += counts[..., 0]
+    return counts.reshape(clusters, bins, 4)
 
 
 def _drawn(tallies: list[Tally], *, n: int, resamples: int, seed: int) -> FloatArray:

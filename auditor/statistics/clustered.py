@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -172,6 +173,7 @@ class ClusteredRows:
         strata = None if self.strata is None else self.strata[here]
         return ClusteredRows(self.said[here], self.protected[here], clusters, strata)
 
+    @cached_property
     def parts(self) -> ErrorParts | None:
         """What the error is made of; ``None`` where every row stands by itself."""
         belong = together(self.protected, self.clusters)
@@ -238,7 +240,7 @@ def widened_gap(estimate: Estimate, rows: ClusteredRows, *, kind: Kind) -> Estim
     """
     if estimate.value is None and estimate.test is None:
         return estimate
-    parts = rows.parts()
+    parts = rows.parts
     if parts is None:
         return estimate
     if parts.belong.few:

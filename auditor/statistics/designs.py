@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 BLOCK = 1 << 15
+KEPT = 1 << 24
+"""Cells up to which the blocks of a design are kept: 128 MiB, for as long as it is fitted."""
 RARE = 30
 """Cases of a level below which it is put together with the other rare ones: the least group of a rate."""
 MAX_LEVELS = 100
@@ -63,7 +66,22 @@ class AdjustedDesign:
         return replace(self, rows=self.rows[::step], group=self.group[::step])
 
     def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
-        """Rows in blocks with their matrix, shape (block, width)."""
+        """Rows in blocks with their matrix, shape (block, width), which must not be written to."""
+        if len(self.rows) * self.width <= KEPT:
+            yield from self._kept
+            return
+        yield from self.made()
+
+    @cached_property
+    def _kept(self) -> list[tuple[slice, FloatArray]]:
+        """The blocks of a design that is small enough to stay: every step of every fit asks for all of them."""
+        kept = list(self.made())
+        for _, matrix in kept:
+            matrix.setflags(write=False)
+        return kept
+
+    def made(self) -> Iterator[tuple[slice, FloatArray]]:
+        """The same, each made when it is asked for."""
         for start in range(0, len(self.rows), BLOCK):
             here = slice(start, min(start + BLOCK, len(self.rows)))
             yield here, self._matrix(here)
@@ -137,7 +155,7 @@ def make_design(
         parts += _levels(control, rows, outcome, dropped)
     whole = AdjustedDesign(rows, group, tuple(part.name for part in parts), dropped, tuple(parts))
     gram = np.zeros((whole.width, whole.width))
-    for _, matrix in whole.blocks():
+    for _, matrix in whole.made():
         gram += matrix.T @ matrix
     kept = _independent(gram)
     if whole.width - 1 not in kept:

@@ -201,8 +201,9 @@ def _verdict(verdict: Verdict) -> Flowable:
         Paragraph(said(verdict.sentence), styles.VERDICT),
         Spacer(1, 4),
         CodeMark(verdict.conclusion, 9.0, coded=True),
-        *([Spacer(1, 4), Paragraph(said(verdict.figures), styles.SMALL)] if verdict.figures else []),
     ]
+    # Below both columns: beside the chart they would take four lines of a first page.
+    figures = [Spacer(1, 4), Paragraph(said(verdict.figures), styles.SMALL)] if verdict.figures else []
     inner = COLUMN - 26
     rows: list[list[object]]
     if verdict.chart is None:
@@ -231,7 +232,7 @@ def _verdict(verdict: Verdict) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 9),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
     ]
-    return Grid([[[top, *beside, *others]]], colWidths=[COLUMN], style=look, hAlign="LEFT")
+    return Grid([[[top, *figures, *beside, *others]]], colWidths=[COLUMN], style=look, hAlign="LEFT")
 
 
 class _Brand(Flowable):  # type: ignore[misc]  # reportlab has no types

@@ -63,7 +63,7 @@ def test_the_error_of_a_gap_of_rates_is_that_of_a_regression_on_the_group_with_c
         cov_type="cluster", cov_kwds={"groups": frame["branch"].rank("dense").to_numpy()}, use_t=True
     )
     rows = ClusteredRows(contrast.favourable, contrast.protected, contrast.clusters(contrast.rows))
-    parts = rows.parts()
+    parts = rows.parts
     # The jackknife over branches is nearly the sandwich here, and is exactly the one of branches left out in turn.
     error = parts.belong.error(parts.influence("difference"))
     assert error == pytest.approx(fit.bse[-1], rel=0.05)

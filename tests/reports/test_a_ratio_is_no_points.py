@@ -48,12 +48,12 @@ def test_a_quiet_ratio_names_its_range_its_power_and_its_people() -> None:
     ]
     said = group_sentence(group, DESIGN)
     assert "no evidence was found that the ratio of approvals" in said
-    assert "lies outside .80 to 1.25. The test had" in said
+    assert "lies outside 0.80 to 1.25. The test had" in said
     # The least powerful contrast is the one whose detectable ratio is farthest from 1.
-    assert "80% power for a ratio of .92 (2,533 applications or more;" in said
+    assert "80% power for a ratio of 0.92 (2,533 applications or more;" in said
     assert " pp" not in said
     assert "pairs" not in said
-    assert "no evidence of a ratio outside .80 to 1.25 for Black and Hispanic against White" in _by_conclusion(
+    assert "no evidence of a ratio outside 0.80 to 1.25 for Black and Hispanic against White" in _by_conclusion(
         group, DESIGN
     )
 
@@ -61,14 +61,16 @@ def test_a_quiet_ratio_names_its_range_its_power_and_its_people() -> None:
 @pytest.mark.parametrize("value", [0.4, 1.6])
 def test_a_ratio_that_was_found_lies_outside_its_range_in_either_direction(value: float) -> None:
     item = ratio(value, Conclusion.DIFFERENCE_FOUND)
-    said = "That is outside .80 to 1.25, the range of the impact ratio set before the run (four fifths)."
+    said = "That is outside 0.80 to 1.25, the range of the impact ratio set before the run (four fifths)."
     assert said in conclusion_sentence(item, DESIGN)
-    assert "outside .80 to 1.25" in group_sentence([item, ratio(value, Conclusion.DIFFERENCE_FOUND, group="X")], DESIGN)
+    assert "outside 0.80 to 1.25" in group_sentence(
+        [item, ratio(value, Conclusion.DIFFERENCE_FOUND, group="X")], DESIGN
+    )
 
 
 def test_a_small_and_real_ratio_lies_inside_its_range() -> None:
     said = conclusion_sentence(ratio(0.93, Conclusion.DIFFERENCE_BELOW_THRESHOLD), DESIGN)
-    assert "small and real: inside .80 to 1.25" in said
+    assert "small and real: inside 0.80 to 1.25" in said
 
 
 def test_power_is_compared_with_the_threshold_of_its_own_unit() -> None:
@@ -79,7 +81,7 @@ def test_power_is_compared_with_the_threshold_of_its_own_unit() -> None:
 def test_the_chart_of_a_ratio_hangs_from_one_and_shows_no_points() -> None:
     chart = verdict_chart(ratio(1.03, Conclusion.NO_EVIDENCE), DESIGN)
     assert " pp" not in json.dumps([chart.svg, chart.title, chart.description])
-    assert "threshold .80 to 1.25" in chart.svg
+    assert "threshold 0.80 to 1.25" in chart.svg
 
 
 def test_applicants_as_filed_are_not_called_pairs() -> None:

@@ -92,7 +92,7 @@ def test_a_score_that_fell_by_a_size_has_no_sign_and_the_digits_of_its_table() -
 def test_what_a_ratio_could_have_seen_prints_as_the_ratio_does() -> None:
     table = contrasts([ratio(0.93, Conclusion.NO_EVIDENCE, mde=0.83)], DESIGN, title="")
     row = dict(zip(table.head, table.rows[0], strict=True))
-    assert (row["Effect, ratio"], row["MDE"]) == (".93", ".83")
+    assert (row["Effect, ratio"], row["MDE"]) == ("0.93", "0.83")
 
 
 def test_a_withheld_comparison_is_no_comparison_of_nobody() -> None:
