@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.catalogue import card_of
-from auditor.decision_words import APART
-from auditor.finding_words import MATCHED, NATURAL, RANGE, READABILITY, REFUSED, SHIFT
+from auditor.behaviour.metrics import (
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    REFUSAL_RATE_GAP,
+    REFUSED_GAP,
+)
 from auditor.records import AS_FILED_CASES, Conclusion
+
+CUT_OFFS = (CF_NET_EFFECT, CF_RANGE_EFFECT, CF_NET_EFFECT_MATCHED, CF_MEAN_SHIFT_SD)
+PLAIN = frozenset({"field", "group"})
+"""What a subject names that is of all applications of a group, and not of a segment of them."""
 
 #: Metrics that are one question, by what is asked; any other metric is a question of its own.
 TOGETHER: Mapping[str, str] = {
-    **dict.fromkeys((NATURAL, RANGE, MATCHED, SHIFT), "decisions where one field is changed"),
-    **dict.fromkeys((READABILITY, REFUSED), "answers that can be read"),
+    **dict.fromkeys(CUT_OFFS, "decisions where one field is changed"),
+    **dict.fromkeys((REFUSAL_RATE_GAP, REFUSED_GAP), "answers that can be read"),
 }
 AS_FILED, TAKEN, DECIDES = "decisions as filed", "decisions taken", "whether the model decides"
 
@@ -38,7 +47,9 @@ def question_of(
         return {"question": DECIDES, "subject": {}, "reference": None}
     asked = TOGETHER.get(metric)
     if asked is None:
-        card, plain = card_of(test), set(subject) <= set(APART)
+        from auditor.catalogue import card_of  # which loads every test's card: processes that only wait need none
+
+        card, plain = card_of(test), PLAIN.issuperset(subject)
         if test == "group_rates" and plain:
             asked = AS_FILED
         elif card is not None and card.needs_decision_file and plain:
