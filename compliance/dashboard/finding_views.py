@@ -259,6 +259,10 @@ def _kept(kind: type[Any], sent: Sent, *, to: str = "") -> Any:
 
 def _answer_form(record: FindingRecord, sent: Sent) -> forms.Form:
     if isinstance(sent, AnswerForm):
+        # Somebody else may have changed it: what they wrote stands above, and what was typed is kept on top of it.
+        data = sent.data.copy()
+        data["revision"] = str(record.revision)
+        sent.data = data
         return sent
     kept = {name: getattr(record, name) for name in ("owner", "due", "response", "remediation", "revision")}
     return AnswerForm(initial={**kept, "owner": record.owner_id}).for_record(record)
