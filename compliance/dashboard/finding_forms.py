@@ -24,9 +24,9 @@ def _text(label: str, *, required: bool = False, help_text: str = "", rows: int 
 
 
 def _day(label: str, help_text: str = "", *, required: bool = False) -> forms.DateField:
-    return forms.DateField(
-        label=label, required=required, widget=forms.DateInput(attrs={"type": "date"}), help_text=help_text
-    )
+    # Browsers read the day of such a box in this form alone; any other stands there as an empty box.
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    return forms.DateField(label=label, required=required, widget=widget, help_text=help_text)
 
 
 class MoveForm(forms.Form):

@@ -83,6 +83,7 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
                 lambda line: format_html(
                     "{} <small>{}</small>", audit_link(line.sighting.audit), line.sighting.finding.key
                 ),
+                "nowrap",
             ),
             Column("finding", "", lambda line: line.sighting.finding.key),
             Column(

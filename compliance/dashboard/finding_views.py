@@ -259,9 +259,12 @@ def _kept(kind: type[Any], sent: Sent, *, to: str = "") -> Any:
 
 def _answer_form(record: FindingRecord, sent: Sent) -> forms.Form:
     if isinstance(sent, AnswerForm):
+        # Somebody else may have changed it: what they wrote stands above, and what was typed is kept on top of it.
+        kept = {name: sent.data.get(name, "") for name in sent.data}
+        sent.data = {**kept, "revision": str(record.revision)}
         return sent
-    kept = {name: getattr(record, name) for name in ("owner", "due", "response", "remediation", "revision")}
-    return AnswerForm(initial={**kept, "owner": record.owner_id}).for_record(record)
+    there = {name: getattr(record, name) for name in ("owner", "due", "response", "remediation", "revision")}
+    return AnswerForm(initial={**there, "owner": record.owner_id}).for_record(record)
 
 
 def _retest_form(record: FindingRecord, versions: Any, sent: Sent) -> forms.Form | None:

@@ -26,11 +26,14 @@ from compliance.access.roles import Role
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import open_evidence
 from compliance.execution.ledger import DatabaseLedger
-from compliance.models import Audit, Membership, Registration, Team, Worker, default_team
+from compliance.governance.finding_states import FindingState
+from compliance.models import Audit, FindingRecord, Membership, NotePurpose, Registration, Team, Worker, default_team
 from compliance.registry.demonstration import ask_for
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
+from tests.compliance.governed import actor_of
+from tests.compliance.teams import make_person
 
 PAIRS = "/audits/A-0003/cases/?arm=race=White|race=Black"
 PICTURES = {
@@ -38,6 +41,8 @@ PICTURES = {
     "audit": "/audits/A-0003/",
     "cases": PAIRS,
     "model": "/models/{model}/",
+    "findings": "/findings/",
+    "finding": "/findings/F-0001/",
 }
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 TALLEST = 2600
@@ -66,11 +71,14 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
     cards = Team.objects.create(name="Cards")
     for team in (default_team(), cards):
         Membership.objects.create(team=team, user=officer, role=Role.COMPLIANCE_OFFICER)
+    for role in (Role.MODEL_OWNER, Role.APPROVER):  # so that the page of a finding has all its forms
+        Membership.objects.create(team=default_team(), user=officer, role=role)
     Worker.objects.create(key="k", host="worker-1", queues=["audits"], seen_at=timezone.now() + timedelta(minutes=9))
     ask_for(Registration.DATA, team=cards, actor=ACTOR)
     now = timezone.now()
     for days, base in zip((800, 390, 200), versions, strict=True):
-        audit = finish(base, finished_at=now - timedelta(days=days))
+        audit = finish(base, finished_at=now - timedelta(days=days), governed=days < 800)
+    work_on(FindingRecord.objects.get(serial=1))
     stopped = make_audit(name="stopped")
     actions.fail_audit(audit=stopped, error="no space left on the device", actor=ACTOR)
     under_way(make_audit(name="under way", chunks=24))
@@ -81,7 +89,8 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "under way": "/audits/A-0005/",
         "models": "/models/",
         "audits": "/audits/",
-        "findings": "/findings/",
+        "overdue findings": "/findings/?overdue=yes&sort=due",
+        "no finding": "/findings/?q=nothing+of+the+kind",
         "unfinished": "/audits/A-0004/",
         "every number": "/audits/A-0003/numbers/every/",
         "design": "/audits/A-0003/sections/test_design_and_power/",
@@ -91,6 +100,24 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "case": f"/audits/A-0003/cases/{case}/",
         "missing": "/audits/A-0009/",
     }
+
+
+def work_on(record: FindingRecord) -> None:
+    """Lead a finding to its remediation, with an owner, a file and a second person who may decide on it."""
+    olga, vera = (make_person(*who) for who in (("olga", default_team(), [Role.MODEL_OWNER]),
+                                                ("vera", default_team(), [Role.APPROVER])))  # fmt: skip
+    actor = actor_of(olga)
+    actions.answer_finding(
+        record=record, revision=record.revision, owner=olga, due=timezone.now().date() + timedelta(days=40),
+        response="The instruction names the field. We agree with what was seen.",
+        remediation="Leave the field out of the prompt, and run the same design on the next version.", actor=actor,
+    )  # fmt: skip
+    for state in (FindingState.ACKNOWLEDGED, FindingState.ACTION_PLANNED):
+        actions.move_finding(record=record, to=state, actor=actor)
+    actions.note_finding(record=record, text="Read with the model's owner.", actor=actor_of(vera))
+    actions.note_finding(
+        record=record, name="change-request-118.txt", content=b"Field taken out.", purpose=NotePurpose.FIX, actor=actor
+    )
 
 
 def under_way(audit: Audit) -> None:

@@ -47,27 +47,35 @@ def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9, attrib
     return base
 
 
-def finish(base: Path, *, finished_at: datetime | None = None) -> Audit:
-    """Enter, run and finish the audit that left this evidence; its files are where the runner puts them."""
+def finish(base: Path, *, finished_at: datetime | None = None, governed: bool = False) -> Audit:
+    """Enter, run and finish the audit that left this evidence; its files are where the runner puts them.
+
+    ``governed``: asked for by a person, with a design that another one has approved.
+    """
+    from tests.compliance.governed import approved, asked_for  # which makes its people here
+
     evidence = base / "evidence"
     run = RunRecord.read((evidence / "run.json").read_bytes(), where="run.json")
-    plan = read_plan(PLAN)
-    audit = actions.start_ungoverned_audit(
-        run=run,
-        chunks=(),
-        prompts=pl.read_parquet(evidence / "cases.parquet").height,
-        tokens=1000,
-        model=actions.register_model(
-            source=run.model.source,
-            sha256=run.model.sha256,
-            manifest=NO_FILES,
-            actor=ACTOR,
+    cut: dict[str, Any] = {
+        "run": run,
+        "chunks": (),
+        "prompts": pl.read_parquet(evidence / "cases.parquet").height,
+        "tokens": 1000,
+        "actor": ACTOR,
+    }
+    bound: dict[str, Any] = {
+        "model": actions.register_model(
+            source=run.model.source, sha256=run.model.sha256, manifest=NO_FILES, actor=ACTOR
         ),
-        data=actions.register_data(data=make_applications(), actor=ACTOR),
-        plan=actions.register_plan(plan=plan, actor=ACTOR),
-        actor=ACTOR,
-        command="python manage.py audit plans/mortgage-hmda.toml",
-    )
+        "data": actions.register_data(data=make_applications(), actor=ACTOR),
+        "plan": actions.register_plan(plan=read_plan(PLAN), actor=ACTOR),
+    }
+    if governed:
+        audit = asked_for(**{**bound, "plan": approved(bound["plan"])})
+        actions.freeze_audit(audit=audit, **cut)
+    else:
+        command = "python manage.py audit plans/mortgage-hmda.toml"
+        audit = actions.start_ungoverned_audit(**cut, **bound, command=command)
     actions.begin_audit(audit=audit, actor=ACTOR)
     audit.refresh_from_db()
     folder = audit_folder(audit)

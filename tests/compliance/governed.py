@@ -20,6 +20,7 @@ from compliance.execution.ledger import DatabaseLedger
 from compliance.governance.events import Actor
 from compliance.models import (
     Audit,
+    DataSetVersion,
     DesignState,
     FindingRecord,
     LanguageModel,
@@ -62,13 +63,32 @@ def people_of(team: Team, *, but: str = "") -> dict[Role, User]:
 
 def approved_plan(team: Team, *, name: str = "small") -> PlanVersion:
     """A registered design that somebody else has approved."""
-    plan = actions.register_plan(plan=make_plan(name), actor=ACTOR, team=team)
+    return approved(actions.register_plan(plan=make_plan(name), actor=ACTOR, team=team))
+
+
+def approved(plan: PlanVersion) -> PlanVersion:
+    """The same, of a design that is registered."""
     if design_state(plan) == DesignState.APPROVED:
         return plan
-    validator = User.objects.filter(username=f"approves {team}").first()
-    validator = validator or make_person(f"approves {team}", team, [Role.VALIDATOR])
+    name = f"approves {plan.team}"
+    validator = User.objects.filter(username=name).first() or make_person(name, plan.team, [Role.VALIDATOR])
     actions.decide_on_design(plan=plan, state=DesignState.APPROVED, reason="Read.", actor=actor_of(validator))
     return plan
+
+
+def asked_for(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion, by: User | None = None) -> Audit:
+    """An audit that a person has asked for."""
+    team = plan.team
+    by = by or User.objects.filter(username=f"asks {team}").first()
+    by = by or make_person(f"asks {team}", team, [Role.COMPLIANCE_OFFICER])
+    return actions.request_audit(
+        plan=plan,
+        model=model,
+        data=data,
+        queue=settings.CELERY_TASK_DEFAULT_QUEUE,
+        request_key=f"{team.pk} {Audit.objects.count()}",
+        actor=actor_of(by),
+    )
 
 
 def version_of(team: Team, number: int, *, of: LanguageModel | None = None) -> LanguageModelVersion:
@@ -89,17 +109,8 @@ def run(
     by: User | None = None,
 ) -> Audit:
     """Ask for an audit and let it conclude as a worker would: everything by the actions."""
-    team = plan.team
-    by = by or User.objects.filter(username=f"asks {team}").first()
-    by = by or make_person(f"asks {team}", team, [Role.COMPLIANCE_OFFICER])
-    audit = actions.request_audit(
-        plan=plan,
-        model=model,
-        data=actions.register_data(data=make_applications(), actor=ACTOR, team=team),
-        queue=settings.CELERY_TASK_DEFAULT_QUEUE,
-        request_key=f"{team.pk} {Audit.objects.count()}",
-        actor=actor_of(by),
-    )
+    data = actions.register_data(data=make_applications(), actor=ACTOR, team=plan.team)
+    audit = asked_for(plan=plan, model=model, data=data, by=by)
     return conclude(audit, findings=findings, measurements=measurements, finished_at=finished_at)
 
 

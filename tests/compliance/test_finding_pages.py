@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -210,6 +210,37 @@ def test_what_was_refused_keeps_what_was_written() -> None:
     assert "Ensure this value has at most" in answer.content.decode()
 
 
+def test_the_form_of_an_answer_holds_what_is_there_so_that_saving_it_changes_nothing() -> None:
+    record = open_finding()
+    olga = make_person("olga", default_team(), [Role.MODEL_OWNER])
+    due = timezone.now().date() + timedelta(days=30)
+    actions.answer_finding(
+        record=record, revision=1, owner=olga, due=due, response="Seen.", remediation="Mend.", actor=actor_of(olga)
+    )
+    client = Client()
+    client.force_login(olga)
+    page = client.get("/findings/F-0001/").content.decode()
+    assert f'value="{due.isoformat()}"' in page
+    form = client.get("/findings/F-0001/").context["answering"]
+    sent = {name: form[name].value() for name in form.fields}
+    before = FindingRecord.objects.values().get()
+    assert client.post("/findings/F-0001/answer/", {**sent, "due": due.isoformat()}).status_code == 302
+    assert FindingRecord.objects.values().get() == before
+
+
+def test_whoever_comes_second_keeps_their_text_and_saves_it_on_top() -> None:
+    open_finding()
+    first, second = browser(Role.MODEL_OWNER, name="olga"), browser(Role.MODEL_OWNER, name="otto")
+    assert first.post("/findings/F-0001/answer/", {"response": "Mine.", "revision": 1}).status_code == 302
+    refused = second.post("/findings/F-0001/answer/", {"response": "No, mine.", "revision": 1})
+    page = text_of(refused.content)
+    assert (refused.status_code, "Mine." in page, "No, mine." in page) == (409, True, True)
+    form = refused.context["answering"]
+    sent = {name: form[name].value() or "" for name in form.fields}
+    assert second.post("/findings/F-0001/answer/", sent).status_code == 302
+    assert FindingRecord.objects.get().response == "No, mine."
+
+
 @pytest.mark.parametrize("name", ["findings in a list", "finding"])
 def test_pages_of_findings_cost_so_many_queries_and_say_no_forbidden_word(name: str) -> None:
     record = several()[0]
@@ -266,3 +297,5 @@ def test_the_command_lists_shows_rejects_and_says_what_is_wrong_in_one_line(caps
         said = capsys.readouterr().err.strip()
         assert words in said
         assert len(said.splitlines()) == 1
+    with pytest.raises(CommandError, match="choose from 'live', 'open', 'acknowledged'"):
+        call_command("findings", "list", "--state", "shut")

@@ -24,6 +24,7 @@ from compliance.management.base import NOT_DONE, PlainCommand
 from compliance.models import Event, FindingRecord
 
 LIVE = "live"
+STATES = [state.value for state in FindingState]
 ROLE_CHARACTERS = 40
 
 
@@ -50,7 +51,7 @@ class Command(PlainCommand):
         )
         listed = verbs.add_parser("list", help="one line a finding, worst first")
         listed.add_argument("--team", metavar="NAME", help="of one team only")
-        listed.add_argument("--state", choices=[LIVE, *FindingState], help="live: not closed, accepted or rejected")
+        listed.add_argument("--state", choices=[LIVE, *STATES], help="live: not closed, accepted or rejected")
         listed.add_argument("--severity", choices=[level.value for level in Severity])
         listed.add_argument("--overdue", action="store_true", help="only those whose day is past")
         shown = verbs.add_parser("show", help="one finding with its history")
@@ -58,7 +59,7 @@ class Command(PlainCommand):
         rejected = verbs.add_parser("reject", help="propose that one is rejected; a second person confirms by move")
         for verb in (shown, moved, rejected):
             verb.add_argument("number", metavar="F-0001")
-        moved.add_argument("to", choices=list(FindingState))
+        moved.add_argument("to", choices=STATES)
         for verb in (moved, rejected):
             verb.add_argument("--as", dest="person", metavar="NAME", required=True, help="the account that decides")
             verb.add_argument("--said", metavar="TEXT", default="", help="the rationale")
