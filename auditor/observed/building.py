@@ -22,8 +22,10 @@ from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, code_of
 from auditor.observed.bisg import Bisg, estimate
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities
+from auditor.observed.days import Days
 from auditor.observed.decided_together import DecidedTogether
 from auditor.observed.numbers import numbers_of
+from auditor.observed.unnamed_codes import unnamed_codes
 from auditor.statistics.results import FloatArray, IntArray
 from auditor.tables import Table, as_table
 
@@ -124,9 +126,8 @@ class Builder:
             raise DataError(source, what, "the same, in one order")
         self.decided_together = DecidedTogether.of(mapping)
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
-        self.date = self.fields.get(parts.decided_at)
+        self.date = Days(self.fields[parts.decided_at]) if parts.decided_at in self.fields else None
         self.ids: list[pl.Series] = []
-        self.dates: list[npt.NDArray[np.datetime64]] = []
         self.rows = 0
         self.notes: dict[str, None] = {}
         self.left_out: dict[str, int] = {}
@@ -142,7 +143,7 @@ class Builder:
     def _needed(self) -> frozenset[str]:
         """Columns without which nothing can be said."""
         items = [part.item for part in self.words.values()] + [part.item for part in self.numbers.values()]
-        items += [item for item in (self.id, self.date) if item is not None]
+        items += [item for item in (self.id, self.date.item if self.date else None) if item is not None]
         items += [self.fields[name] for name in ((self.bisg.surname, self.bisg.place) if self.bisg else ())]
         return frozenset(column for item in items for column in item.columns)
 
@@ -172,7 +173,7 @@ class Builder:
         if self.bisg is not None:
             self._make_likely(table.frame, self.bisg)
         if self.date is not None:
-            self.dates.append(_days(table.frame[self.date.columns[0]]))
+            self.date.add(table)
         self.rows += table.frame.height
         self.notes |= dict.fromkeys(table.notes)
         for what, count in table.left_out.items():
@@ -204,7 +205,7 @@ class Builder:
             prices=tuple(numbers[name] for name in parts.prices),
             amounts=tuple(numbers[name] for name in parts.amounts),
             reasons=tuple(levels[name] for name in parts.reasons),
-            decided_at=np.concatenate(self.dates) if self.dates else None,
+            decided_at=np.concatenate(self.date.blocks) if self.date else None,
             decided_by=levels.get(parts.decided_by),
             cluster=levels.get(parts.cluster),
             later=_two_sides(levels[parts.later.field], parts.later, self.fields) if parts.later else None,
@@ -311,6 +312,9 @@ class Builder:
         if whole.decided_at is not None and not np.isnat(whole.decided_at).all():
             known = whole.decided_at[~np.isnat(whole.decided_at)]
             yield f"decided from {known.min()} to {known.max()}"
+        if self.date is not None:
+            yield from self.date.lines(self.rows)
+        yield from unnamed_codes(whole)
         if whole.applicants is None:
             yield from self.decided_together.lines(whole.n)
         if self.bisg is not None:
@@ -365,13 +369,6 @@ def _two_sides(levels: Levels, sides: Sides, fields: Mapping[str, Field]) -> npt
         for name in levels.names
     ]
     found: npt.NDArray[np.int8] = np.array([*coded, OTHER], dtype=np.int8)[levels.codes]
-    return found
-
-
-def _days(column: pl.Series) -> npt.NDArray[np.datetime64]:
-    """The day of each cell: a date, or text that begins with one as 2026-11-30; not a time where it holds none."""
-    days = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False) if column.dtype == pl.String else column
-    found: npt.NDArray[np.datetime64] = days.cast(pl.Date, strict=False).to_numpy().astype("datetime64[D]")
     return found
 
 

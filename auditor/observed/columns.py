@@ -145,7 +145,9 @@ class Observed:
             lines.append(f"{part.label} rises and falls with {of.label} exactly: compared and counted once")
         if self.others:
             shown = ", ".join(f"{name[:60]} {count:,}" for name, count in list(self.others.items())[:SHOWN])
-            lines.append(f"{sum(self.others.values()):,} applications were decided neither way: {shown}")
+            many = sum(self.others.values())
+            were = "applications were" if many > 1 else "application was"
+            lines.append(f"{many:,} {were} decided neither way: {shown}")
         return tuple(lines)
 
     @property

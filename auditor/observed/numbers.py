@@ -13,6 +13,8 @@ from auditor.plain_numbers import plain_numbers
 from auditor.statistics.results import FloatArray
 from auditor.tables import Table
 
+WANTED = "a number, how numbers are written in the field's form, or a code in its missing"
+
 
 def numbers_of(item: Field, table: Table, *, where: str) -> FloatArray:
     """The numbers of a field, NaN where nothing is stated; DataError for text that is no number."""
@@ -57,14 +59,16 @@ def _written_otherwise(  # noqa: PLR0917 - the cell's field and table, and where
 ) -> None:
     """Cells that are no plain number, each distinct one asked once: a code, a form of numbers, or a refusal."""
     cells = table.frame[name].filter(pl.Series(odd))
-    texts = cells.unique()
+    texts = cells.unique(maintain_order=True)  # of several that are no numbers the first is named
     said = np.empty(len(texts))
     for at, text in enumerate(texts):
         number = None if item.is_missing(text) else item.number(text)
         if number is None and not item.is_missing(text):
             row = int(np.flatnonzero(odd)[int((cells == text).arg_max() or 0)])
             what = f"{table.place(row, name)} of column {name!r} (field {item.name!r}) holds {text[:30]!r}"
-            raise DataError(where, what, "a number, or a code in the field's missing")
+            raise DataError(
+                where, what, "a number, how numbers are written in the field's form, or a code in its missing"
+            )
         said[at] = np.nan if number is None else number * scale
     found = cells.replace_strict(texts, pl.Series(said), return_dtype=pl.Float64)
     values[odd] = found.to_numpy()

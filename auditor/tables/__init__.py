@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError, reason_of
-from auditor.tables.packed import ending_of, inner_name, is_packed, opened
+from auditor.tables.packed import PACKED, ending_of, inner_name, is_packed, opened, packed_twice
 from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table, TooLargeError, as_table
 
 __all__ = [
@@ -100,7 +100,10 @@ def _format(kind: str) -> FileFormat:
 
 def kind_of(path: Path, *, where: str) -> str:
     """The ending of a table file, of a packed one that of the file in it; DataError for one that is no known kind."""
-    kind = PurePath(inner_name(path, where=where)).suffix.lower()
+    inner = inner_name(path, where=where)
+    kind = PurePath(inner).suffix.lower()
+    if is_packed(path) and (kind in PACKED or packed_twice(path, where=where)):
+        raise DataError(where, f"holds {inner[:60]!r}, which is packed itself", "one table in it, packed once")
     if kind not in KINDS:
         raise DataError(where, "is not a kind of file that can be read", KNOWN_KINDS)
     return kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -32,6 +33,8 @@ ENCODINGS = (
     "cp932", "euc-jp", "gb18030", "big5", "euc-kr", "cp949",
     *(f"cp125{n}" for n in range(9)), *(f"iso-8859-{n}" for n in range(1, 17) if n != 12),
 )  # fmt: skip
+ENCODING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{1,30}")
+_BY_CODEC = {codecs.lookup(name).name: name for name in reversed(ENCODINGS)}
 #: Scripts whose words have nothing but bytes beyond ASCII, and what their letters are in the encoding.
 MANY_HIGH, MOSTLY = 3, 0.9
 SCRIPTS = {
@@ -102,17 +105,14 @@ def as_utf8(raw: bytes, where: str, reading: Reading) -> Decoded:
         if begins.match(raw.removeprefix(codecs.BOM_UTF8)[:HEAD_BYTES]):
             raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
     marked = next((mark for mark in MARKS if raw.startswith(mark)), b"")
-    encoding = MARKS[marked] if marked else reading.encoding or "utf-8"
+    encoding = MARKS[marked] if marked else named_encoding(reading, where)
     notes = () if encoding == "utf-8" else (f"read as {encoding}",)
     if not (marked or reading.encoding) and (wide := _wide(raw)):
         expected = f'UTF-8, or encoding = "{wide}" under [reading]'
         raise DataError(where, "seems to be UTF-16 without a byte order mark", expected)
     raw = raw[len(marked) :]
     stand_in = ""
-    if encoding.lower() not in ("utf-8", "utf8"):
-        if not marked and encoding not in ENCODINGS:
-            found = f"is {encoding[:MAX_SHOWN]!r}"
-            raise DataError(f"{where}: reading.encoding", found, f"one of: {', '.join(ENCODINGS)}")
+    if encoding != "utf-8":
         try:
             raw = raw.decode(encoding).encode()
         except UnicodeError as error:
@@ -176,6 +176,26 @@ def without_bad_columns(table: Table, stand_in: str, *, where: str, reading: Rea
     notes = tuple(f"column {name!r} {said} and cannot be used" for name, (said, _) in unreadable.items())
     table = replace(table, frame=table.frame.drop(unreadable), unreadable=unreadable, notes=(*table.notes, *notes))
     return check_some_readable(table, where=where)
+
+
+def named_encoding(reading: Reading, where: str) -> str:
+    """The encoding that ``[reading]`` names, under whatever name it is known by: ``windows-1252`` is ``cp1252``.
+
+    Raises
+    ------
+    DataError
+        For one that is none, or takes more than time in proportion to the text.
+    """
+    said = reading.encoding or "utf-8"
+    if said in ENCODINGS:
+        return said
+    found = None
+    if ENCODING_NAME.fullmatch(said):
+        with suppress(LookupError):
+            found = _BY_CODEC.get(codecs.lookup(said).name)
+    if found is None:
+        raise DataError(f"{where}: reading.encoding", f"is {said[:MAX_SHOWN]!r}", f"one of: {', '.join(ENCODINGS)}")
+    return found
 
 
 def likely_encoding(raw: bytes) -> tuple[str, str]:

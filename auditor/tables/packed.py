@@ -49,6 +49,17 @@ def inner_name(path: Path, *, where: str) -> str:
         return PurePosixPath(_member(archive, where).filename).name
 
 
+def packed_twice(path: Path, *, where: str) -> bool:
+    """Whether what a file of no known ending unpacks to is packed again; a workbook is a ZIP archive by design."""
+    if PurePosixPath(inner_name(path, where=where)).suffix:
+        return False
+    try:
+        with opened(path, where=where) as stream:
+            return stream.peek(4)[:4].startswith((b"PK\x03\x04", b"\x1f\x8b"))
+    except (OSError, EOFError, zlib.error, DataError):
+        return False  # what is damaged is told where it is read
+
+
 class Digest(Protocol):
     """What takes the bytes of a file as they are read, such as a SHA-256."""
 

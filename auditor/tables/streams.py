@@ -17,7 +17,7 @@ import polars as pl
 
 from auditor.exceptions import DataError
 from auditor.reading_guesses import holds, is_filled, numbers_as_names
-from auditor.tables.encodings import ENCODINGS, SIGNATURES
+from auditor.tables.encodings import SIGNATURES, likely_encoding, named_encoding
 from auditor.tables.packed import Digest, opened
 from auditor.tables.rows import BLOCK_ROWS, counted, given_names
 from auditor.tables.table import NO_HEADER, Limits, Reading, Table, check_header
@@ -31,6 +31,8 @@ from auditor.tables.text import (
     without_sep_line,
 )
 
+ENCODING_WANTED = "the encoding it is written in, as encoding under [reading]"
+GUESSED_BYTES = 4 << 20
 STREAMED = Limits(rows=20_000_000, columns=1_000, cells=4_000_000_000, characters=4 << 30)
 
 
@@ -53,15 +55,13 @@ def text_blocks(
     DataError
         For a missing column, a record of another length than the header, or text that is none, with its line.
     """
-    encoding = reading.encoding or "utf-8"
-    if encoding not in (*ENCODINGS, "utf8"):
-        raise DataError(f"{where}: reading.encoding", f"is {encoding[:40]!r}", f"one of: {', '.join(ENCODINGS)}")
+    encoding = named_encoding(reading, where)
     with opened(path, where=where, most=limits.characters, digest=digest) as raw:
         head = raw.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]
         for signature, name in SIGNATURES.items():
             if head.startswith(signature):
                 raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
-        if encoding in ("utf-8", "utf8"):
+        if encoding == "utf-8":
             encoding = "utf-8-sig"
         sample = _as_utf8(head, encoding, where)
         rest, first, declared = without_sep_line(sample)
@@ -78,7 +78,17 @@ def text_blocks(
                 yield from _tables(records, where=where, reading=reading, columns=columns, limits=limits)
             except UnicodeDecodeError as error:
                 what = f"holds bytes that are not {reading.encoding or 'UTF-8'}"
-                raise DataError(where, what, "the encoding it is written in, as encoding under [reading]") from error
+                name, reason = ("", "") if reading.encoding else likely_encoding(_beginning(path, where))
+                expected = f'encoding = "{name}" under [reading]' if name else ENCODING_WANTED
+                seen = f" ({reason.removeprefix('encoding: ').replace(' is not UTF-8', '')})" if name else ""
+                raise DataError(where, f"{what}{seen}", expected) from error
+
+
+def _beginning(path: Path, where: str) -> bytes:
+    """Whole lines from the beginning of a file, to guess from what it is written in."""
+    with opened(path, where=where) as raw:
+        text = raw.read(GUESSED_BYTES)
+    return text[: text.rfind(b"\n") + 1] or text
 
 
 def _as_utf8(head: bytes, encoding: str, where: str) -> bytes:

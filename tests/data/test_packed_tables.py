@@ -61,7 +61,16 @@ def test_parquet_in_an_archive_is_read_and_what_archivers_put_beside_it_is_not(t
         ("two.zip", {"a.csv": TEXT, "b.csv": TEXT}, "holds 2 files: a.csv, b.csv; expected one table in it"),
         ("none.zip", {}, "holds 0 files; expected one table in it"),
         ("other.zip", {"a.exe": b"MZ"}, "is not a kind of file that can be read; expected a .csv"),
-        ("nested.zip", {"a.zip": b"PK"}, "is not a kind of file that can be read; expected a .csv"),
+        (
+            "nested.zip",
+            {"a.zip": b"PK"},
+            "holds 'a.zip', which is packed itself; expected one table in it, packed once",
+        ),
+        (
+            "twice.zip",
+            {"a.csv.gz": gzip.compress(TEXT)},
+            "holds 'a.csv.gz', which is packed itself; expected one table",
+        ),
     ],
 )
 def test_an_archive_of_anything_but_one_table_is_refused_in_one_line(tmp_path, name, content, line):
@@ -131,3 +140,11 @@ def test_a_locked_archive_is_named(tmp_path):
     path.write_bytes(bytes(raw))
     with pytest.raises(DataError, match="is locked with a password"):
         read_table(path)
+
+
+def test_an_archive_in_gzip_data_is_told_whatever_it_is_called(tmp_path):
+    inner = zipped(tmp_path / "loans.zip", **{"loans.csv": TEXT}).read_bytes()
+    for name in ("loans.gz", "loans.zip.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(inner))
+        with pytest.raises(DataError, match="which is packed itself; expected one table in it, packed once"):
+            read_table(tmp_path / name)
