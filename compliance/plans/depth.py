@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from auditor.catalogue import TESTS
 from auditor.decision_sources import is_decision_file
 from auditor.systems.opening import KINDS
 
@@ -70,6 +69,8 @@ def reads(depth: Depth, key: str) -> bool:
 
 def runnable_tests(depth: Depth) -> tuple[str, ...]:
     """The tests that a run at this depth can do, by name."""
+    from auditor.catalogue import TESTS  # statistics: what waits and ticks reads keys of plans, and no test
+
     cards = {name: test.CARD for name, test in TESTS.items()}
     if depth is Depth.RECORD:
         return tuple(name for name, card in cards.items() if card.needs_decision_file)
