@@ -26,6 +26,7 @@ class ComplianceConfig(AppConfig):
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
+        post_migrate.connect(_enter_findings, sender=self, dispatch_uid="enter_findings")
         connection_created.connect(bound_waits, dispatch_uid="bound_waits")
         listen()
         watch_names()
@@ -37,3 +38,10 @@ def _enter_packs(*, using: str, **_: Any) -> None:
     # post_migrate also follows a migration back to before the table was there.
     if "compliance_policypackversion" in connections[using].introspection.table_names():
         load_shipped_packs()
+
+
+def _enter_findings(*, using: str, **_: Any) -> None:
+    from compliance.actions import enter_earlier_findings
+
+    if "compliance_sighting" in connections[using].introspection.table_names():
+        enter_earlier_findings()

@@ -64,7 +64,7 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
-from compliance.actions.sightings import expire_acceptances
+from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
 
@@ -82,6 +82,7 @@ __all__ = [
     "describe_language_model",
     "download_attachment",
     "end_upload",
+    "enter_earlier_findings",
     "erase_system_key",
     "expire_acceptances",
     "export_file",

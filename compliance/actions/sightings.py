@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from auditor.canonical import sha256_json
 from auditor.finding_questions import question_of, settled, speaks_of_the_model
+from auditor.records import AS_FILED_CASES, Conclusion
+from compliance.execution.job import JobState
 from compliance.governance.deadlines import allowed_until
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.governance.finding_states import FindingState, reopens
@@ -49,6 +51,24 @@ def record_findings(
         else:
             _see_again(record, audit, row, lead, actor)
         seen.add(record.pk)
+
+
+@transaction.atomic
+def enter_earlier_findings(*, actor: Actor = SYSTEM) -> int:
+    """Open the findings of governed audits that were finished before findings lived on; how many audits there were.
+
+    Called after every ``migrate``; once they are entered there is nothing left to do.
+    """
+    lock_chain()
+    told = Q(conclusion__isnull=True) | ~Q(conclusion=Conclusion.INCONCLUSIVE) | Q(cases=AS_FILED_CASES)
+    settled_ones = FindingRow.objects.filter(told, audit=OuterRef("pk"))
+    rows = Audit.objects.filter(Exists(settled_ones), governed=True, state=JobState.DONE, sightings__isnull=True)
+    audits = list(rows.select_related("team", "plan", "model__language_model").defer("run_json").order_by("serial"))
+    for audit in audits:
+        measured = {row.key: row for row in MeasurementRow.objects.filter(audit=audit)}
+        findings = list(FindingRow.objects.filter(audit=audit).order_by("position"))
+        record_findings(audit=audit, findings=findings, measurements=measured, actor=actor)
+    return len(audits)
 
 
 def fingerprint_of(audit: Audit, question: Mapping[str, Any]) -> str:

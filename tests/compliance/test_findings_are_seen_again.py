@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from hypothesis import given
@@ -20,6 +21,7 @@ from auditor.records import AS_FILED_CASES, Conclusion, Severity
 from compliance import actions
 from compliance.actions.retests import newest_retest
 from compliance.exceptions import EvidenceError
+from compliance.execution.workers import reap
 from compliance.governance.attestation import problems
 from compliance.governance.deadlines import remediation_days
 from compliance.governance.finding_states import FindingState, Retest
@@ -182,6 +184,37 @@ def test_an_acceptance_ends_on_its_day_by_the_system(plan: PlanVersion) -> None:
     assert (record.stands, record.accepted_until) == (FindingState.OPEN, None)
     event = Event.objects.get(action="finding.acceptance_expired")
     assert (event.actor, event.role) == ("system", "system")
+
+
+def test_the_sweep_ends_acceptances(plan: PlanVersion) -> None:
+    run(plan=plan, model=version_of(plan.team, 1))
+    settle(FindingRecord.objects.get(), FindingState.RISK_ACCEPTED)
+    with time_machine.travel(timezone.now() + timedelta(days=91)):
+        reap()
+    assert FindingRecord.objects.get().stands is FindingState.OPEN
+    assert Event.objects.get(action="finding.acceptance_expired").object == "F-0001"
+
+
+def test_findings_of_governed_audits_from_before_are_entered_by_migrate_once(
+    plan: PlanVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("compliance.actions.audits.record_findings", lambda **_: None)
+        first, second = (run(plan=plan, model=version_of(plan.team, number)) for number in (1, 2))
+        undecided = replace(FINDING, conclusion=Conclusion.INCONCLUSIVE)
+        run(plan=plan, model=version_of(plan.team, 3), findings=[undecided])
+        inside = [replace(FINDING, conclusion=None, measurements=())]
+        run(plan=plan, model=version_of(plan.team, 4), findings=inside)
+        make_team_audit(plan.team, name="trial")
+    assert not FindingRecord.objects.exists()
+    call_command("migrate", verbosity=0)
+    record = FindingRecord.objects.get(serial=1)
+    assert [item.audit for item in record.sightings.all()] == [second, first]
+    assert (record.opened_in, record.first_seen) == (first, first.finished_at)
+    assert FindingRecord.objects.count() == 2
+    count = Event.objects.count()
+    assert actions.enter_earlier_findings() == 0
+    assert Event.objects.count() == count
 
 
 def test_a_retest_says_that_it_shows_it_no_longer_shows_it_or_cannot_say(plan: PlanVersion) -> None:
