@@ -211,6 +211,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 
 # Over after half an hour without a request by a person, and at the latest after so many hours. A request does not write
 # to the session: compliance.accounts.sessions.
+CSRF_FAILURE_VIEW = "compliance.accounts.refusals.out_of_date"
 SESSION_IDLE_SECONDS = 30 * 60
 SESSION_COOKIE_AGE = _environment.session_hours * 3600
 SESSION_COOKIE_HTTPONLY = True

@@ -20,6 +20,7 @@ def _nothing(request: HttpRequest, rest: str) -> HttpResponse:
     raise Http404("no such page")
 
 
+handler403 = "compliance.accounts.refusals.refused"
 handler500 = "compliance.database.busy.failed"
 urlpatterns = [
     path("", include("compliance.dashboard.urls")),

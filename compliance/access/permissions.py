@@ -50,6 +50,15 @@ def examined_teams(user: Any) -> frozenset[int]:
     return frozenset(team for team, roles in roles_of(user).items() if Role.EXAMINER in roles)
 
 
+class NotPermitted(PermissionDenied):
+    """A permission that somebody lacks, in one team or anywhere; the page of the refusal says who can give it."""
+
+    def __init__(self, permission: str, team_id: int | None = None) -> None:
+        super().__init__(f"{permission} in this team" if team_id is not None else permission)
+        self.permission = permission
+        self.team_id = team_id
+
+
 def may(user: Any, permission: str, team_id: int) -> bool:
     """Whether the account holds a permission (without label) over all rows of a team."""
     teams = teams_where(user, permission)
@@ -61,11 +70,23 @@ def require(user: Any, permission: str, team_id: int) -> None:
 
     Raises
     ------
-    PermissionDenied
+    NotPermitted
         Shown as 403. Rows that the person may not even see are 404, by ``for_user``.
     """
     if not may(user, permission, team_id):
-        raise PermissionDenied(f"{permission} in this team")
+        raise NotPermitted(permission, team_id)
+
+
+def need(user: Any, permission: str) -> None:
+    """Refuse whoever does not hold the permission (without label) in any team.
+
+    Raises
+    ------
+    NotPermitted
+        Shown as 403.
+    """
+    if not user.has_perm(f"{APP}.{permission}"):
+        raise NotPermitted(permission)
 
 
 class TeamBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth has no types

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -39,8 +38,7 @@ def people(request: HttpRequest) -> HttpResponseBase:
 @page("POST")
 def invite(request: HttpRequest) -> HttpResponseBase:
     """Make an invitation, and show its link this once."""
-    if not request.user.has_perm(f"compliance.{GIVES}"):
-        raise PermissionDenied(GIVES)
+    access.need(request.user, GIVES)
     form = InvitationForm(request.POST, user=request.user)
     if not form.is_valid():
         return _people(request, form=form, status=400)
@@ -121,8 +119,7 @@ def _people(
     made_for: str = "",
     status: int = 200,
 ) -> HttpResponseBase:
-    if not request.user.has_perm("compliance.view_membership"):
-        raise PermissionDenied("view_membership")
+    access.need(request.user, "view_membership")
     found = people_of(Membership.objects.for_user(request.user))
     listed = Paginator(found, LINES).get_page(request.GET.get("page"))
     may_invite = request.user.has_perm(f"compliance.{GIVES}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -19,6 +18,7 @@ from django.urls import reverse
 
 from auditor.canonical import sha256_json
 from compliance import actions
+from compliance.access import permissions as access
 from compliance.access.permissions import teams_where
 from compliance.admin_base import ModelAdmin
 from compliance.audits.estimate_table import estimate_table
@@ -145,8 +145,7 @@ def standing_words(plan: PlanVersion) -> str:
 
 def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponseBase:
     """GET: the form, and with everything chosen the estimate. POST: start. One token, one set of audits."""
-    if not request.user.has_perm("compliance.run_audit"):
-        raise PermissionDenied
+    access.need(request.user, "run_audit")
     if request.method == "POST":
         form = RequestForm(request.POST, user=request.user)
         if form.is_valid():

@@ -11,7 +11,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -46,8 +45,7 @@ Sent = forms.Form | None
 @page
 def findings(request: HttpRequest) -> HttpResponseBase:
     """Findings over all audits, worst first."""
-    if not request.user.has_perm("compliance.view_audit"):
-        raise PermissionDenied
+    access.need(request.user, "view_audit")
     now, rows = timezone.now(), FindingRecord.objects.for_user(request.user)
     owners = finding_list.owners_of(rows)
     asked = finding_list.asked_from(request.GET, owners=owners)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from auditor.exceptions import InputError
 from auditor.records import Conclusion, Severity
+from compliance.access import permissions as access
 from compliance.dashboard import (
     audit_page,
     audited_models,
@@ -230,8 +230,7 @@ def _first_steps(request: HttpRequest) -> FirstSteps | None:
 
 def _audits(request: HttpRequest) -> AuditQuerySet:
     """The audits somebody may read; whoever may read none is told so."""
-    if not request.user.has_perm("compliance.view_audit"):
-        raise PermissionDenied
+    access.need(request.user, "view_audit")
     return Audit.objects.for_user(request.user)
 
 

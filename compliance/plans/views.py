@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -58,8 +58,7 @@ class State:
 @page("GET", "HEAD")
 def plans(request: HttpRequest) -> HttpResponseBase:
     """Ready-made plans, drafts, and the designs in the register."""
-    if not request.user.has_perm("compliance.view_planversion"):
-        raise PermissionDenied
+    access.need(request.user, "view_planversion")
     versions = PlanVersion.objects.for_user(request.user).defer("design_json").select_related("team")
     rows = versions.numbered().standing()
     drafts = PlanDraft.objects.for_user(request.user).filter(plan=None).select_related("team")
@@ -79,8 +78,7 @@ def plans(request: HttpRequest) -> HttpResponseBase:
 @page("GET", "HEAD", "POST")
 def begin(request: HttpRequest) -> HttpResponse:
     """Begin a draft as a copy."""
-    if not request.user.has_perm(f"compliance.{WRITE}"):
-        raise PermissionDenied
+    access.need(request.user, WRITE)
     asked = {"origin": request.GET["from"]} if "from" in request.GET else None
     form = BeginForm(request.POST or None, user=request.user, initial=asked)
     if form.is_valid():

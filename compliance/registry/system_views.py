@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -35,8 +34,7 @@ EVENTS_SHOWN = 100
 @page("GET", "HEAD")
 def systems(request: HttpRequest) -> HttpResponseBase:
     """Every system of one's teams with its current version; the others stand in its history."""
-    if not request.user.has_perm("compliance.view_systemlisting"):
-        raise PermissionDenied
+    access.need(request.user, "view_systemlisting")
     rows = SystemListing.objects.for_user(request.user).current().select_related("team").defer("text")
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     context = {
@@ -50,8 +48,7 @@ def systems(request: HttpRequest) -> HttpResponseBase:
 @page("GET", "HEAD", "POST")
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose a system; another version begins as a copy of the one before."""
-    if not request.user.has_perm(f"compliance.{SystemForm.permission}"):
-        raise PermissionDenied
+    access.need(request.user, SystemForm.permission)
     form = SystemForm(request.POST or None, user=request.user, initial=_begun(request))
     if form.is_valid():
         asked = form.cleaned_data

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
@@ -307,8 +306,7 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _need(request: HttpRequest, permission: str) -> None:
-    if not request.user.has_perm(f"compliance.{permission}"):
-        raise PermissionDenied
+    access.need(request.user, permission)
 
 
 def _row(request: HttpRequest, public_id: UUID) -> Registration:
