@@ -1,20 +1,18 @@
-"""What the first page shows: tasks, open findings by severity and age, how the models stand, the trend of an effect."""
+"""What the first page shows beside the inbox: open findings by severity and age, verdicts, the trend of an effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Count, Q
 from django.urls import reverse
 
 from auditor.records import Conclusion, Measurement, Role, Severity
-from compliance.access.permissions import teams_where
-from compliance.dashboard.audited_models import AuditedModel, grave_findings
+from compliance.dashboard.audited_models import grave_findings
 from compliance.dashboard.records import measurement
-from compliance.execution.job import JobState
 from compliance.models import Audit, FindingRecord, FindingRow, MeasurementRow
 from reports import wording
 
@@ -22,13 +20,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
     from compliance.models.audits import AuditQuerySet
-
-TASKS = 6
-STOPPED = {
-    JobState.FAILED: "See why it failed",
-    JobState.PAUSED: "See why it paused, and go on with it",
-    JobState.CANCELLED: "Go on with it, or leave it",
-}
 
 
 @dataclass(frozen=True)
@@ -51,18 +42,6 @@ AGES = (
     Age("180", "91–180 d", 91, 180),
     Age("older", "> 180 d", 181, None),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """Something that waits for somebody: what to do, of what, since or until when."""
-
-    words: str
-    link: str
-    subject: str
-    detail: str
-    due: datetime | None
-    late: bool
 
 
 def lead_measurements(audits: Iterable[Audit]) -> dict[int, Measurement]:
@@ -120,68 +99,6 @@ def matrix(counted: Iterable[Counted], *, now: datetime) -> list[dict[str, Any]]
             {"severity": level.value, "cells": [*cells, {**_cell(level, "", [i for _, i in mine]), "late": False}]}
         )
     return rows
-
-
-def tasks(
-    audits: AuditQuerySet,
-    user: User | AnonymousUser,
-    *,
-    audited: Sequence[AuditedModel],
-    now: datetime,
-) -> list[Task]:
-    """What waits for somebody, the most pressing first.
-
-    Runs that stopped and models due for validation whose audit this person asked for; those that nobody with an account
-    asked for wait for everybody. Findings whose day is past wait for their owner, and where nobody owns one for all who
-    may answer it.
-    """
-    theirs = audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
-    stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model__language_model").order_by("-serial")
-    mine = set(theirs.filter(pk__in=[item.audit_id for item in audited]).order_by().values_list("pk", flat=True))
-    due = [item for item in audited if item.audit_id in mine]
-    answer = [
-        Task(
-            words=f"Answer {record.number}",
-            link=record.get_absolute_url(),
-            subject=record.language_model.name,
-            detail=f"{record.title}; {record.severity}, {record.stands.label.lower()}",
-            due=datetime.combine(record.due_on, time(), tzinfo=UTC) if record.due_on else None,
-            late=True,
-        )
-        for record in _overdue(user, now)
-    ]
-    repeat = [
-        Task(
-            words="Repeat the validation",
-            link=item.link,
-            subject=item.name,
-            detail=f"Tier {item.tier}, last audit {item.audit}",
-            due=item.due,
-            late=True,
-        )
-        for item in sorted(due, key=lambda item: item.due)
-        if item.due <= now
-    ]
-    resume = [
-        Task(
-            words=STOPPED[JobState(row.state)],
-            link=row.get_absolute_url(),
-            subject=row.model.language_model.name,
-            detail=f"Audit {row.number}, {row.plan.title}",
-            due=None,
-            late=False,
-        )
-        for row in stopped.defer("run_json", "plan__design_json", "model__manifest")[:TASKS]
-    ]
-    return [*repeat, *answer, *resume]
-
-
-def _overdue(user: User | AnonymousUser, now: datetime) -> Iterable[FindingRecord]:
-    mine = Q(owner=user.pk)
-    teams = teams_where(user, "answer_findingrecord")
-    unowned = Q(owner__isnull=True) if teams is None else Q(owner__isnull=True, team__in=teams)
-    rows = FindingRecord.objects.for_user(user).overdue(now.date()).filter(mine | unowned)
-    return rows.select_related("language_model").order_by("-severity_rank", "serial")
 
 
 def _cell(level: Severity, age: str, items: Sequence[Counted]) -> dict[str, Any]:

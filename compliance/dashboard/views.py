@@ -19,6 +19,7 @@ from compliance.dashboard import (
     finding_list,
     finding_tables,
     home_page,
+    inbox,
     list_tables,
     model_page,
 )
@@ -46,7 +47,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     counted = home_page.live_findings(request.user, today=now.date())
     audited = audited_models.audited_models(done)
     overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: item.due)
-    tasks = home_page.tasks(audits, request.user, audited=audited, now=now)
+    tasks = inbox.tasks(audits, request.user, audited=audited, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
     matrix = home_page.matrix(counted, now=now)
