@@ -42,7 +42,7 @@ def node(layer: int, **more: Any) -> Measurement:
 def test_a_stable_result_is_in_the_table_too() -> None:
     table = asked_otherwise([node(1), node(2, counts={})])
     assert table is not None
-    assert [row[2:] for row in table.rows] == [("9 of 9", ".31", ".44", "24", "stable")]
+    assert [row[2:] for row in table.rows] == [("9 of 9", "0.31", "0.44", "24", "stable")]
     assert "Layer 1" in str(table.rows[0][1]) or "layer 1" in str(table.rows[0][1])
     assert table.note.startswith("Of one figure asked in several ways: 1 stable.")
     assert not unstable([node(1)])
@@ -56,7 +56,7 @@ def test_unstable_results_come_first_and_all_are_counted() -> None:
 
     assert table is not None
     assert len(table.rows) == AT_MOST
-    assert table.rows[0][2:] == ("6 of 9", "−.02", ".44", "24", "unstable")
+    assert table.rows[0][2:] == ("6 of 9", "−0.02", "0.44", "24", "unstable")
     assert table.note.startswith("Of 20 figures asked in several ways: 18 stable, 1 unstable, 1 too few to compare.")
     assert unstable(rows)
 
