@@ -1,5 +1,7 @@
 """How fast the officers' pages answer over 1,000 audits, 20,000 findings and 1,000,000 measurements on SQLite.
 
+The findings are those of 5,000 records, in every state, each seen by four audits.
+
 The database is built once, outside the clone, from one simulated audit with evidence; the others are copies of its rows
 under other names, spread over forty models, five plans, four years. Each page is then asked for through Django's own
 client, templates and middleware included; the first request of each is left out.
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 AUDITS, FINDINGS, MEASUREMENTS = 1_000, 20_000, 1_000_000
 MODELS, PLANS, DAYS = 40, 5, 1_400
+SIGHTINGS = 4
 REPEATS = 15
 BUILT = "built"
 SECTIONS = "/audits/A-0001/sections/"
@@ -40,6 +43,7 @@ PAGES = {
     "audits": "/audits/",
     "audit": "/audits/A-0001/",
     "findings": "/findings/",
+    "finding": "/findings/F-0001/",
     "cases": "/audits/A-0001/cases/",
     "pairs": "/audits/A-0001/cases/?arm=race=White|race=Black",
 }
@@ -76,13 +80,14 @@ def _asked() -> Iterator[Row]:
     from django.test import Client
 
     from compliance.dashboard import records
-    from compliance.models import Audit, FindingRow, MeasurementRow
+    from compliance.models import Audit, FindingRecord, FindingRow, MeasurementRow
     from reports import sections
 
     client = Client()
     client.force_login(User.objects.get(username="benchmark"))
     rows: dict[str, object] = {"audits": Audit.objects.count(), "findings": FindingRow.objects.count()}
     rows["measurements"] = MeasurementRow.objects.count()
+    rows["records"] = FindingRecord.objects.count()
     model = Audit.objects.get(serial=AUDITS).model_id
     for name, address in PAGES.items():
         times = [_asked_once(client, address.format(model=model)) for _ in range(REPEATS + 1)]
@@ -166,7 +171,53 @@ def _build() -> None:
         last = Audit.objects.order_by("-pk").values_list("pk", flat=True)[0]
         _copy_rows(cursor, first, "compliance_measurementrow", MEASUREMENTS, last)
         _copy_rows(cursor, first, "compliance_findingrow", FINDINGS, last)
+    _enter_records()
+    with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def _enter_records() -> None:
+    """Findings that live on: each seen by several audits, in every state, one in five settled."""
+    from datetime import timedelta
+
+    from compliance.governance.finding_states import SETTLED, FindingState
+    from compliance.models import Audit, FindingRecord, FindingRow, Sighting
+
+    audits = {row.pk: row for row in Audit.objects.select_related("model").defer("run_json", "model__manifest")}
+    seen = list(FindingRow.objects.order_by("position", "audit_id").only("audit_id", "title", "severity"))
+    states, records, sightings = list(FindingState), [], []
+    for number in range(len(seen) // SIGHTINGS):
+        rows = seen[number * SIGHTINGS : (number + 1) * SIGHTINGS]
+        audit, state = audits[rows[0].audit_id], states[number % len(states)]
+        record = FindingRecord(
+            pk=number + 1,
+            team_id=audit.team_id,
+            serial=number + 1,
+            language_model_id=audit.model.language_model_id,
+            plan_id=audit.plan_id,
+            fingerprint=hashlib.sha256(b"record %d" % number).hexdigest(),
+            question={},
+            title=rows[0].title,
+            severity=rows[0].severity,
+            severity_rank=rows[0].severity_rank,
+            state=state.value,
+            settled_rank=rows[0].severity_rank if state in SETTLED else None,
+            accepted_until=audit.finished_at.date() + timedelta(days=DAYS)
+            if state == FindingState.RISK_ACCEPTED
+            else None,
+            opened_in=audit,
+            opened_at=audit.finished_at,
+            first_seen=audit.finished_at,
+            last_seen=audits[rows[-1].audit_id].finished_at,
+            allowed_until=audit.finished_at.date() + timedelta(days=90),
+        )
+        records.append(record)
+        sightings += [
+            Sighting(record=record, audit_id=row.audit_id, finding=row, trend="first" if row is rows[0] else "same")
+            for row in rows
+        ]
+    FindingRecord.objects.bulk_create(records, batch_size=500)
+    Sighting.objects.bulk_create(sightings, batch_size=500)
 
 
 def _versions(first: object) -> list[int]:
