@@ -118,7 +118,7 @@ def join_by_link(*, link: AccountLink, username: str, password: str) -> User:
     user: User = get_user_model().objects.create_user(username=username, password=password)
     actor = Actor(name=user.get_username(), role="invited", user=user)
     _tell("account.joined", link, actor, account=user.get_username())
-    add_member(team=link.team, user=user, role=Role(link.role), actor=actor)
+    add_member(team=link.team, user=user, role=Role(link.role), actor=Actor(name=link.made_by, role="invitation"))
     return user
 
 

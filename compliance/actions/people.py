@@ -48,9 +48,12 @@ def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membershi
     Raises
     ------
     StateError
-        If they have it, or would be an examiner in a team they work in.
+        If they have it, would be an examiner in a team they work in, or would give it to themselves: four eyes end
+        where one person takes both roles. Whoever administers the installation may.
     """
     lock_chain()
+    if actor.user is not None and actor.user.pk == user.pk and not user.is_superuser:
+        raise StateError(f"{user}: is your own account; expected another administrator to give you a role")
     held = set(Membership.objects.filter(team=team, user=user).values_list("role", flat=True))
     if role in held:
         raise StateError(f"{user}: is {role.label.lower()} in {team} already; expected a role they do not have")
