@@ -7,6 +7,7 @@ the difference; one that reverses the direction of writing could make another na
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from typing import Any
 
@@ -35,13 +36,17 @@ def _number(character: str) -> str:
     return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
 
 
+#: Addresses that hold a secret which works once: whoever reads the log must not be able to follow them.
+LINKS = re.compile(r"(/(?:join|first-run)/)[^/\s]+")
+
+
 class LineFormatter(logging.Formatter):
     """A line of the log: a name with a line end in it writes no line of its own. A trace keeps its lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, as logging calls it
         """The line itself."""
-        return shown(super().formatMessage(record)).replace("\n", "\\n")
+        return LINKS.sub(r"\1…", shown(super().formatMessage(record)).replace("\n", "\\n"))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802, as logging calls it
         """The trace below it."""
-        return shown(super().formatException(ei))
+        return LINKS.sub(r"\1…", shown(super().formatException(ei)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
+from auditor.canonical import sha256_bytes
 from compliance.access import permissions as access
 from compliance.access.first_run import new_secret, secret_hash
 from compliance.access.roles import Role
@@ -47,7 +49,7 @@ def invite(*, team: Team, role: Role, name: str, actor: Actor) -> str:
     PermissionDenied
         Without the permission to give roles in that team.
     """
-    _allow(actor, team.pk)
+    _allow(actor.user, team.pk)
     return _make(kind=AccountLink.Kind.INVITATION, team=team, name=name, role=role, user=None, actor=actor)
 
 
@@ -68,13 +70,7 @@ def offer_new_password(*, team: Team, user: User, actor: Actor) -> str:
     StateError
         For an account that is no member of the team, or one's own.
     """
-    teams = set(Membership.objects.filter(user=user).values_list("team_id", flat=True))
-    if team.pk not in teams:
-        raise StateError(f"{user}: is not a member of {team}; expected one who is")
-    for number in teams:
-        _allow(actor, number)
-    if actor.user is not None and user.is_superuser and not actor.user.is_superuser:
-        raise PermissionDenied("administers the installation; only another who does may offer a new password")
+    _may_offer(actor.user, user, team)
     if actor.user is not None and actor.user.pk == user.pk:
         raise StateError(f"{user}: is your own account; expected the page on which you change your password")
     return _make(
@@ -93,7 +89,7 @@ def withdraw_account_link(*, link: AccountLink, actor: Actor) -> None:
     StateError
         If it is not open.
     """
-    _allow(actor, link.team_id)
+    _allow(actor.user, link.team_id)
     lock_chain()
     if not _open(link).update(withdrawn_at=timezone.now()):
         raise StateError(f"{link}: is not open; expected a link that was neither used nor withdrawn")
@@ -107,16 +103,20 @@ def join_by_link(*, link: AccountLink, username: str, password: str) -> User:
     Raises
     ------
     StateError
-        If the link is over, or the name is taken.
+        If the link is over, the name is taken, or whoever made the link may not give roles in the team any more.
     """
     lock_chain()
     if link.kind != AccountLink.Kind.INVITATION or not _open(link).update(used_at=timezone.now()):
         raise StateError(OVER)
+    _still(lambda: _allow(_maker(link), link.team_id))
     other = taken_by(username)
     if other is not None:
         raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")
     user: User = get_user_model().objects.create_user(username=username, password=password)
     actor = Actor(name=user.get_username(), role="invited", user=user)
+    AccountLink.objects.filter(pk=link.pk).update(
+        user=user
+    )  # a guest gives their host no role
     _tell("account.joined", link, actor, account=user.get_username())
     add_member(team=link.team, user=user, role=Role(link.role), actor=Actor(name=link.made_by, role="invitation"))
     return user
@@ -129,12 +129,14 @@ def set_password_by_link(*, link: AccountLink, password: str) -> User:
     Raises
     ------
     StateError
-        If the link is over, or its account is closed.
+        If the link is over, its account is closed or has another password, or whoever made the link could not make it
+        now: the account may more than it could, or they may less.
     """
     lock_chain()
-    user = link.user
-    if user is None or not user.is_active or not _open(link).update(used_at=timezone.now()):
+    user = None if link.user_id is None else get_user_model().objects.filter(pk=link.user_id, is_active=True).first()
+    if user is None or link.account != _digest(user) or not _open(link).update(used_at=timezone.now()):
         raise StateError(OVER)
+    _still(lambda: _may_offer(_maker(link), user, link.team))
     user.set_password(password)
     user.save(update_fields=["password"])
     _tell("account.password_set_by_link", link, Actor(name=user.get_username(), role="by a link", user=user))
@@ -158,8 +160,10 @@ def _make(*, kind: str, team: Team, name: str, role: str, user: User | None, act
         role=role,
         user=user,
         name=name,
+        account=_digest(user) if user is not None else "",
         secret_sha256=secret_hash(secret),
         made_by=actor.name,
+        made_by_user=actor.user,
         expires_at=now + VALID_FOR,
     )
     _tell("account.link_made", link, actor)
@@ -170,9 +174,44 @@ def _open(link: AccountLink) -> TeamRows[AccountLink]:
     return AccountLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
 
 
-def _allow(actor: Actor, team: int) -> None:
-    if actor.user is not None:
-        access.require(actor.user, "add_membership", team)
+def _allow(user: User | None, team: int) -> None:
+    if user is not None:
+        access.require(user, "add_membership", team)
+
+
+def _may_offer(maker: User | None, user: User, team: Team) -> None:
+    """Refuse a link for an account that may what its maker may not give: they could follow it."""
+    teams = set(Membership.objects.filter(user=user).values_list("team_id", flat=True))
+    if team.pk not in teams:
+        raise StateError(f"{user}: is not a member of {team}; expected one who is")
+    if maker is None or maker.is_superuser:
+        return
+    for number in teams:
+        _allow(maker, number)
+    if user.is_superuser or user.user_permissions.exists() or user.groups.exists():
+        raise PermissionDenied(f"{user}: holds more than roles; only who administers the installation may do this")
+
+
+def _maker(link: AccountLink) -> User | None:
+    """Whoever made a link, as they are now; ``None`` for one that the command line made."""
+    if link.made_by_user_id is None:
+        return None
+    user = get_user_model().objects.filter(pk=link.made_by_user_id, is_active=True).first()
+    if user is None:
+        raise PermissionDenied(f"{link.made_by}: has no account any more")
+    return user
+
+
+def _still(check: Callable[[], None]) -> None:
+    """Whoever follows a link learns that it is over, and nothing of its maker's rights."""
+    try:
+        check()
+    except (PermissionDenied, StateError) as error:
+        raise StateError(OVER) from error
+
+
+def _digest(user: User) -> str:
+    return sha256_bytes(user.password.encode())
 
 
 def _tell(action: str, link: AccountLink, actor: Actor, **more: str) -> None:

@@ -13,7 +13,7 @@ from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import Audit, FirstRunLink, Membership, Release, Team, default_team
+from compliance.models import AccountLink, Audit, FirstRunLink, Membership, Release, Team, default_team
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -54,6 +54,8 @@ def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membershi
     lock_chain()
     if actor.user is not None and actor.user.pk == user.pk and not user.is_superuser:
         raise StateError(f"{user}: is your own account; expected another administrator to give you a role")
+    if actor.user is not None and not actor.user.is_superuser and user.pk in _hosts(actor.user):
+        raise StateError(f"{user}: invited you; expected an administrator whom they did not invite")
     held = set(Membership.objects.filter(team=team, user=user).values_list("role", flat=True))
     if role in held:
         raise StateError(f"{user}: is {role.label.lower()} in {team} already; expected a role they do not have")
@@ -145,6 +147,17 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     actor = Actor(name=user.get_username(), role="administrator", user=user)
     append_event(actor=actor, action="account.first_administrator", object=f"account {user.pk}", payload={})
     return user
+
+
+def _hosts(user: User) -> set[int]:
+    """The accounts that invited somebody, and those that invited these: a guest gives no roles to a host."""
+    found: set[int] = set()
+    asked = {user.pk}
+    while asked:
+        links = AccountLink.objects.filter(kind=AccountLink.Kind.INVITATION, user__in=asked)
+        asked = {pk for pk in links.values_list("made_by_user", flat=True) if pk is not None} - found
+        found |= asked
+    return found
 
 
 def _tell_membership(action: str, membership: Membership, actor: Actor) -> None:

@@ -144,7 +144,13 @@ class AccountLink(models.Model):
     )
     name = models.CharField(max_length=200, help_text="Of whom it was made for, as its maker wrote it.")
     secret_sha256 = models.CharField(max_length=64, unique=True)
+    account = models.CharField(
+        max_length=64, blank=True, help_text="A digest of the password that the account had: another one ends the link."
+    )
     made_by = models.CharField(max_length=200)
+    made_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="made_account_links"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)

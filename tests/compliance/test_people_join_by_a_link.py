@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timedelta
 
 import pytest
 import time_machine
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.utils import timezone
@@ -18,6 +19,7 @@ from compliance.actions.account_links import VALID_FOR
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, verify_chain
 from compliance.models import AccountLink, Event, Membership, Team, default_team
+from compliance.shown import LineFormatter
 from tests.compliance.teams import make_person
 
 FORM = {"username": "grace", "password": "correct horse battery", "again": "correct horse battery"}
@@ -181,3 +183,61 @@ def test_nobody_gives_themselves_a_role(client: Client, administrator: User) -> 
     assert answer.status_code == 409
     assert "expected another administrator to give you a role" in answer.content.decode()
     assert held("adam") == {Role.ADMINISTRATOR}
+
+
+def test_a_link_for_a_password_ends_when_its_account_may_more(client: Client, administrator: User) -> None:
+    grace = make_person("grace", default_team(), [Role.VALIDATOR])
+    where = f"/people/{default_team().pk}/{grace.pk}/new-password/"
+    said = {"password": "another horse entirely", "again": "another horse entirely"}
+    link = link_in(client.post(where).content.decode())
+    Membership.objects.create(team=Team.objects.create(name="Elsewhere"), user=grace, role=Role.APPROVER)
+    assert "expected a new one" in Client().post(link, said).content.decode()
+    grace.memberships.filter(role=Role.APPROVER).delete()
+    User.objects.filter(pk=grace.pk).update(is_superuser=True)
+    assert Client().post(link, said).status_code == 400
+    User.objects.filter(pk=grace.pk).update(is_superuser=False)
+    grace.user_permissions.add(Permission.objects.get(codename="change_user"))
+    assert Client().post(link, said).status_code == 400
+    grace.user_permissions.clear()
+    assert Client().post(link, said)["Location"] == "/"
+
+
+def test_a_link_for_a_password_ends_when_the_person_chooses_another(client: Client, administrator: User) -> None:
+    grace = make_person("grace", default_team(), [Role.VALIDATOR])
+    link = link_in(client.post(f"/people/{default_team().pk}/{grace.pk}/new-password/").content.decode())
+    grace.set_password("chosen by herself")
+    grace.save()
+    said = {"password": "another horse entirely", "again": "another horse entirely"}
+    assert Client().post(link, said).status_code == 400
+    grace.refresh_from_db()
+    assert grace.check_password("chosen by herself")
+
+
+@pytest.mark.parametrize("change", ["lost the role", "closed"])
+def test_links_end_with_the_rights_of_who_made_them(client: Client, administrator: User, change: str) -> None:
+    link = invitation(client, role=Role.ADMINISTRATOR)
+    if change == "closed":
+        User.objects.filter(pk=administrator.pk).update(is_active=False)
+    else:
+        administrator.memberships.all().delete()
+    assert Client().post(link, FORM).status_code == 400
+    assert not User.objects.filter(username="grace").exists()
+
+
+def test_a_guest_gives_no_role_to_whoever_invited_them(client: Client, administrator: User) -> None:
+    guest = Client()
+    guest.post(invitation(client, role=Role.ADMINISTRATOR), FORM)
+    where = f"/people/{default_team().pk}/{administrator.pk}/roles/"
+    assert guest.post(where, {"role": Role.APPROVER}).status_code == 409
+    second = Client()
+    second.post(invitation(guest, role=Role.ADMINISTRATOR), {**FORM, "username": "second"})
+    assert second.post(where, {"role": Role.APPROVER}).status_code == 409
+    assert held("adam") == {Role.ADMINISTRATOR}
+
+
+def test_no_log_holds_a_secret_that_still_works(client: Client, administrator: User) -> None:
+    link = invitation(client)
+    for path in (link, "/first-run/secret/"):
+        record = logging.LogRecord("django.request", logging.WARNING, "", 0, "Bad Request: %s", (path,), None)
+        line = LineFormatter("{message}", style="{").format(record)
+        assert line == f"Bad Request: /{path.split('/')[1]}/…/"
