@@ -120,7 +120,11 @@ class TimedBackend:
         """A connection."""
         stream = self._backend.connect_tcp(*args, **named)
         # A handle of our own: it stands for the connection before, during and after its encryption.
-        handle = stream.get_extra_info("socket").dup()
+        try:
+            handle = stream.get_extra_info("socket").dup()
+        except OSError:  # this process has no handle left
+            stream.close()
+            raise
         try:
             self._connections.add(handle)
         except BrokenOffError:

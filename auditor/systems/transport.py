@@ -164,6 +164,8 @@ class Transport:
             return Fault(f"the answer broke off or is not valid HTTP ({self._words(error)})", reached=True)
         except httpx2.HTTPError as error:
             return Fault(f"the connection broke ({self._words(error)})", reached=True)
+        except OSError as error:
+            return Fault(f"no connection could be kept ({self._words(error)})", reached=False)
 
     def _whole(self, response: httpx2.Response, end: float) -> Arrived | Fault:
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -176,6 +178,8 @@ class Transport:
             if time.monotonic() > end:
                 return Fault(f"no whole answer within {self._seconds:g} s", reached=True)
             parts.append(part)
+        if self._connections.broken_off and _ends_with_the_connection(response):
+            return Fault("", reached=True)  # what ended it was this side: it may be half an answer
         headers = {name.lower(): self._scrub.text(value) for name, value in response.headers.items()}
         return Arrived(response.status_code, headers, self._scrub.data(b"".join(parts)))
 
@@ -190,6 +194,12 @@ class Transport:
 
     def _words(self, error: Exception) -> str:
         return self._scrub.text(" ".join(str(error).split())[:200] or type(error).__name__)
+
+
+def _ends_with_the_connection(response: httpx2.Response) -> bool:
+    """Whether nothing but the connection's end says where an answer ends."""
+    chunked = "chunked" in response.headers.get("transfer-encoding", "").lower()
+    return "content-length" not in response.headers and not chunked
 
 
 def _no_password() -> str:

@@ -114,9 +114,7 @@ def join_by_link(*, link: AccountLink, username: str, password: str) -> User:
         raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")
     user: User = get_user_model().objects.create_user(username=username, password=password)
     actor = Actor(name=user.get_username(), role="invited", user=user)
-    AccountLink.objects.filter(pk=link.pk).update(
-        user=user
-    )  # a guest gives their host no role
+    AccountLink.objects.filter(pk=link.pk).update(user=user)  # a guest gives their host no role
     _tell("account.joined", link, actor, account=user.get_username())
     add_member(team=link.team, user=user, role=Role(link.role), actor=Actor(name=link.made_by, role="invitation"))
     return user

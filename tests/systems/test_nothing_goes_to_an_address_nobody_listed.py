@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -225,6 +227,24 @@ def test_an_encrypted_request_under_way_is_broken_off_and_no_other_goes_out(cert
     assert found == Fault("broken off: withdrawn", reached=True, lasting=True)
     assert later == Fault("broken off: withdrawn", reached=False, lasting=True)
     assert len(server.asked) == 1
+
+
+def test_a_first_part_whose_end_was_this_sides_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        pinned = pin(parse_address(url, networks=["127.0.0.0/8"], where="x"), where="x", resolve=numbers("127.0.0.1"))
+        transport = Transport(pinned, where="x", scrub=Scrubber(), tls=Tls(), seconds=600)
+        with ThreadPoolExecutor(1) as thread:
+            under_way = thread.submit(transport.send, Outgoing(path="/", content=b"{}"))
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"decision": "approve"}')
+                time.sleep(0.3)
+                transport.break_off("withdrawn")
+                found = under_way.result(timeout=5)
+        transport.close()
+    assert found == Fault("broken off: withdrawn", reached=True, lasting=True)
 
 
 def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
