@@ -47,4 +47,7 @@ def open_words(measurements: Sequence[Measurement]) -> str:
     ]
     if not undecided:
         return ""
-    return f"Whether favourable decisions differ, without allowing for anything, for {sentences.against(undecided)}."
+    return (
+        "This audit cannot say whether the plain approval rates differ, without allowing for anything, for "
+        f"{sentences.against(undecided)}. That is not clean."
+    )

@@ -162,10 +162,8 @@ class Transport:
             return self._no_connection(error)
         except httpx2.RemoteProtocolError as error:
             return Fault(f"the answer broke off or is not valid HTTP ({self._words(error)})", reached=True)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, OSError) as error:  # the second: this process has no handle left
             return Fault(f"the connection broke ({self._words(error)})", reached=True)
-        except OSError as error:
-            return Fault(f"no connection could be kept ({self._words(error)})", reached=False)
 
     def _whole(self, response: httpx2.Response, end: float) -> Arrived | Fault:
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):

@@ -84,7 +84,7 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
     Raises
     ------
     StateError
-        If the audit has no results, the reader is not an examiner of the team, or the moment is past.
+        If the audit has no results, the reader is not an examiner of the team or has it already, or the moment is past.
     """
     lock_chain()
     audit.refresh_from_db(fields=["state"])
@@ -94,6 +94,8 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
         raise StateError(f"{reader}: is not an examiner of {audit.team}; expected one")
     if until <= timezone.now():
         raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a date in the future")
+    if Release.objects.current().filter(audit=audit, reader=reader).exists():
+        raise StateError(f"{audit}: is released to {reader} already; expected that release to be withdrawn first")
     release = Release.objects.create(
         audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
     )

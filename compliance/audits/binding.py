@@ -16,7 +16,7 @@ from auditor.mapping_files import stored_mapping
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
 from compliance.model_store import model_store
-from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion, Registration
 
 if TYPE_CHECKING:
     from auditor.decision_files import DecisionFile
@@ -74,8 +74,18 @@ def registered_decisions(version: DataSetVersion, *, source: str) -> DecisionFil
 
 
 def data_file(version: DataSetVersion) -> Path:
-    """The table behind a data version: an upload as it is kept, else the file its source names."""
-    return Path(settings.DATA_FOLDER) / version.file if version.file else data_path(version.source)
+    """The table behind a data version: an upload as it is kept, else the file its source names.
+
+    Evidence is not changed by who enters the same bytes again: a version that a command line entered first names no
+    upload, though one is kept since.
+    """
+    if version.file:
+        return Path(settings.DATA_FOLDER) / version.file
+    for kept in Registration.objects.filter(data_version=version).exclude(file="").order_by("-pk"):
+        path = Path(settings.DATA_FOLDER) / kept.file
+        if path.is_file():
+            return path
+    return data_path(version.source)
 
 
 def registered_model(version: LanguageModelVersion) -> Any:

@@ -393,8 +393,8 @@ def finish(
     with _alone(kept):
         go_on()
         begun = time.monotonic()
-        # On the site the file lies where uploads do; a command line names its own.
-        uploaded = data_file(audit.data) if audit.data.file else None
+        # On the site the file lies where uploads do, and its source is a name; a command line names its own.
+        uploaded = data_file(audit.data) if audit.queue and is_decision_file(audit.model.source) else None
         with bounded or nullcontext():
             conclusions = conclude(ledger, decision_file=uploaded)
         go_on()

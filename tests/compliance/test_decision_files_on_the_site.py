@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from auditor.decision_files import open_decisions
 from auditor.mapping_files import write_mapping
 from auditor.plan import plan_from
 from compliance import actions
@@ -64,8 +65,12 @@ def newest() -> Registration:
     return Registration.objects.order_by("-pk")[0]
 
 
+def packed() -> bytes:
+    return gzip.compress(table(1200, bias=1.5).write_csv().encode(), mtime=0)
+
+
 def register_data(browser: Client) -> DataSetVersion:
-    content = gzip.compress(table(1200, bias=1.5).write_csv().encode())
+    content = packed()
     form = {"team": default_team().pk, "name": "", "file": SimpleUploadedFile("decisions.csv.gz", content)}
     assert browser.post("/register/data/", form).status_code == 302
     row = newest()
@@ -178,3 +183,19 @@ def test_a_name_of_no_data_set_of_the_team_is_refused(browser: Client) -> None:
         assert answer.status_code == 400
         assert "names no data set of this team" in answer.content.decode()
     assert not Registration.objects.exists()
+
+
+def test_a_file_that_a_command_line_entered_first_is_audited_from_its_upload(browser: Client, folder: Path) -> None:
+    path = folder / "elsewhere.csv.gz"
+    path.write_bytes(packed())
+    means = folder / "mapping.toml"
+    means.write_text(write_mapping(mapping()))
+    entered = actions.register_data(data=open_decisions(f"decisions:{path}", str(means)).survey, actor=WHO)
+    assert not entered.file
+    path.unlink()
+    data, model, plan = register_data(browser), register_decisions(browser), plan_version()
+    assert data == entered
+    audit = actions.request_audit(plan=plan, model=model, data=data, queue="celery", request_key="k" * 32, actor=WHO)
+    work(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error) == (JobState.DONE, "")
