@@ -25,7 +25,7 @@ from auditor.statistics.bootstrap import (
     resampled_sums,
     sample_of,
 )
-from auditor.statistics.clustered import JackknifeSample, jackknifed, mean_test, together
+from auditor.statistics.clustered import JackknifeSample, Together, jackknifed, mean_test, together
 from auditor.statistics.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import (
@@ -205,7 +205,7 @@ def _with_sample(
         interval=interval,
         tost_interval=sample.interval(tost_level(level)),
         test=test,
-        reason=None if interval else UNDEFINED,
+        reason=None if interval else (sample.belong.few if isinstance(sample, JackknifeSample) else "") or UNDEFINED,
         counts=counts,
     )
 
@@ -290,8 +290,12 @@ def compare_labelled(
         return resampled_sums(totals=totals, resamples=resamples, seed=seed)
 
     belong = together(in_p[members] * 2 + truth[members], None if clusters is None else all_codes[members])
+    favourable = members & truth  # all that equal opportunity looks at
+    of_favourable = together(in_p[favourable], None if clusters is None else all_codes[favourable])
 
-    def sampled(statistic: Callable[[FloatArray], FloatArray]) -> BootstrapSample | JackknifeSample:
+    def sampled(
+        statistic: Callable[[FloatArray], FloatArray], belong: Together | None = belong
+    ) -> BootstrapSample | JackknifeSample:
         if belong is None:
             return sample_of(resampled(), statistic, clusters=k)
         return jackknifed(totals, statistic, belong)
@@ -305,7 +309,12 @@ def compare_labelled(
     no_positives = _empty_denominator("favourable", rates_p.true_positive, rates_0.true_positive)
     no_negatives = _empty_denominator("unfavourable", rates_p.false_positive, rates_0.false_positive)
 
-    def measure(method: str, statistic: Callable[[FloatArray], FloatArray], reason: str | None) -> Estimate:
+    def measure(
+        method: str,
+        statistic: Callable[[FloatArray], FloatArray],
+        reason: str | None,
+        belong: Together | None = belong,
+    ) -> Estimate:
         if reason:
             return missing(method=method, reason=reason, n=len(codes), **counts)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -313,7 +322,7 @@ def compare_labelled(
         if not math.isfinite(value):
             reason = "both groups have a true or false positive rate of 0, so the ratio is undefined"
             return missing(method=method, reason=reason, n=len(codes), **counts)
-        sample = sampled(statistic)
+        sample = sampled(statistic, belong)
         return _with_sample(value=value, n=len(codes), method=method, sample=sample, level=level, counts=counts)
 
     def projected(
@@ -333,10 +342,11 @@ def compare_labelled(
             return None if short else fold(outer, inner, wanted)
 
         found = interval(level)
-        reason = "; ".join(short) or (None if found else UNDEFINED)
+        few = belong.few if belong else ""
+        reason = "; ".join(short) or (None if found else few or UNDEFINED)
         return replace(plain, interval=found, tost_interval=interval(tost_level(level)), reason=reason)
 
-    opportunity = measure("equal opportunity difference", _tpr_difference, no_positives)
+    opportunity = measure("equal opportunity difference", _tpr_difference, no_positives, of_favourable)
     few = unmet({POSITIVES: min(rates_p.true_positive.n, rates_0.true_positive.n)})
     return LabelledComparison(
         protected=rates_p,

@@ -14,8 +14,9 @@ from compliance.access.roles import Role
 from compliance.models import Audit, Membership, default_team
 from tests.compliance.factories import make_audit
 
+UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "systemkey")
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
-             if model._meta.model_name not in ("chainhead", "eventpayload", "firstrunlink", "systemkey")]  # fmt: skip
+             if model._meta.model_name not in UNLISTED]  # fmt: skip
 
 # What may be changed there, by action; test_access_administration.py tries it.
 CHANGEABLE = {"languagemodel", "membership", "release", "team"}

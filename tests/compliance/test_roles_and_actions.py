@@ -64,6 +64,8 @@ ACTIONS = {
     "findings/<finding:number>/retest/": Action(
         ("run_audit",), {"model": "{another.pk}", "token": "a" * 32}
     ),
+    "people/invite/": Action(("add_membership",), {"team": "{team.pk}", "name": "x", "role": "validator"}),
+    "people/<key:team>/<key:pk>/new-password/": Action(("add_membership",)),
     # A name that the team does not use yet makes a language model, and not only a version of one.
     "register/model/": Action(("add_languagemodelversion", "add_languagemodel"), {"team": "{team.pk}", **MODEL}),
     "register/data/": Action(("add_datasetversion",), {"team": "{team.pk}", "file": "a table"}),

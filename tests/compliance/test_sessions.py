@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 MINUTE, HOUR = 60, 3600
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP")
 #: Looking at these is itself on record (evidence.viewed, evidence.downloaded).
-EVIDENCE = ("cases/", "<published:name>")
+EVIDENCE = ("cases/", "<published:name>", "/files/")
 
 
 @pytest.fixture
