@@ -33,12 +33,16 @@ class MoveForm(forms.Form):
     """One way on: what it asks for, and nothing else."""
 
     to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
+    revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
     said = _text("Rationale", help_text="Why, in a sentence or two; it stays with the finding.")
-    until = _day("Accepted until", help_text="A day to come, on which the finding opens again.")
+    until = _day("Accepted until", help_text="A day to come within a year, on which the finding opens again.")
 
-    def for_way(self, way: Transition) -> MoveForm:
-        """The form of one way, told from the others of the page by its identifiers."""
+    def for_way(self, way: Transition, *, revision: int) -> MoveForm:
+        """The form of one way, told from the others of the page by its identifiers, of what the page shows."""
         self.auto_id = f"{way.target}_%s"
+        self.fields["revision"].initial = revision
+        if self.is_bound:  # it was refused: what is sent next is of what is shown now
+            self.data = {**{name: self.data.get(name, "") for name in self.data}, "revision": str(revision)}
         self.fields["to"].initial = way.target
         asked = Guard.RATIONALE in way.guards and way.target is not FindingState.REJECTED_WITH_RATIONALE
         for name, wanted in (("said", asked), ("until", Guard.EXPIRY in way.guards)):

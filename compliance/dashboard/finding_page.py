@@ -128,7 +128,10 @@ def _words(action: str, told: dict[str, Any] | None) -> str:
         )
     shown = {name: _shown(name, value) for name, value in told.items()}
     known = {"rejection_proposed_by": "somebody", "until": "", "said": "", **shown}
-    return SAID.get(action, action).format_map(_Missing(known))
+    words = SAID.get(action, action).format_map(_Missing(known))
+    if action == "finding.seen_again" and "rejection_proposed_by" in told:
+        words = f"{words}; the rejection that {known['rejection_proposed_by']} proposed is dropped"
+    return words
 
 
 class _Missing(dict[str, Any]):

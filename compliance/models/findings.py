@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
@@ -54,8 +54,9 @@ class FindingRecord(models.Model):
     ``fingerprint`` names the question that is asked (`auditor.finding_questions`) with model and design: a finding of a
     later audit with the same one is this issue, seen again. compliance/governance/finding_states.py draws ``state``.
     ``opened_in`` is the audit that opened it, or opened it again: a retest comes after it, on another version.
-    ``allowed_until`` is the day by which its severity is to be remedied, ``due`` the day that people set.
-    ``settled_rank`` is the rank of the severity at which it was closed, accepted or rejected.
+    ``allowed_until`` is the day by which its severity is to be remedied: a milder sighting moves it no further away.
+    ``due`` is the day that people set. ``settled_rank`` is the rank of the gravest severity since it was opened, when
+    it was closed, accepted or rejected.
     ``rejection_*`` is what somebody proposed and nobody has confirmed yet.
     """
 
@@ -154,8 +155,16 @@ class FindingRecord(models.Model):
 
     @property
     def critical(self) -> bool:
-        """Whether its risk may not be accepted."""
-        return self.severity == Severity.CRITICAL
+        """Whether its risk may not be accepted: it is critical, or was since it was opened."""
+        return self.worst[1] == Severity.CRITICAL
+
+    @property
+    def worst(self) -> tuple[int, str]:
+        """The gravest severity since it was opened, after its rank: a milder sighting takes nothing back."""
+        opened = self.sightings.filter(audit=self.opened_in_id).aggregate(first=Min("pk"))["first"]
+        since = self.sightings.filter(pk__gte=opened) if opened is not None else self.sightings.none()
+        seen = since.values_list("finding__severity_rank", "finding__severity")
+        return max([(self.severity_rank, self.severity), *seen])
 
     @property
     def due_on(self) -> date | None:
