@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role
+from compliance.accounts.names import folded
 from compliance.actions.retests import RetestSays, newest_retest
 from compliance.actions.sightings import expire, let_go_of_rejection
 from compliance.exceptions import StateError
@@ -45,6 +47,7 @@ PERMISSIONS: Mapping[Role, str] = MappingProxyType(
     }
 )
 ANSWER, VALIDATE, WRITE = PERMISSIONS[Role.MODEL_OWNER], PERMISSIONS[Role.VALIDATOR], "add_findingnote"
+DESCRIBED = "language_model.described"
 SENT_BACK = "finding.sent_back"
 #: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
 OWNER_SIDE = (
@@ -317,20 +320,26 @@ def facts_of(
 
 
 def answers_for(record: FindingRecord, actor: Actor) -> bool:
-    """Whether this person is or was the owner, answers for the model, or moved the finding on the owner's side.
+    """Whether this person is or was its owner or the model's, or moved the finding on the owner's side.
 
     Persons are looked up in the event log, by account and by name: another owner entered in time frees nobody.
     """
     if record.owner is not None and _is(actor, record.owner.get_username(), record.owner_id):
         return True
-    if record.language_model.owner and _is(actor, record.language_model.owner, None):
+    if _is(actor, record.language_model.owner, None):
         return True
-    events = Event.objects.filter(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
-    for event in events.select_related("payload").order_by():
+    moved = Q(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
+    described = Q(object=record.language_model.event_object, action=DESCRIBED)
+    for event in Event.objects.filter(moved | described).select_related("payload").order_by():
+        payload = getattr(event, "payload", None)
+        told: dict[str, Any] = json.loads(payload.data_json) if payload is not None else {}
+        if event.action == DESCRIBED:
+            if any(_is(actor, name, None) for name in _owners(told.get("owner"))):
+                return True
+            continue
         if _is(actor, event.actor, event.actor_user_id):
             return True
-        payload = getattr(event, "payload", None)
-        owner = json.loads(payload.data_json).get("account") if payload is not None else None
+        owner = told.get("account")
         if owner is not None and actor.user is not None and owner == actor.user.pk:
             return True
     return False
@@ -338,7 +347,16 @@ def answers_for(record: FindingRecord, actor: Actor) -> bool:
 
 def _is(actor: Actor, name: str, account: int | None) -> bool:
     same_account = actor.user is not None and account == actor.user.pk
-    return same_account or (bool(name) and name.casefold() == actor.name.casefold())
+    if same_account or not name.strip():
+        return same_account
+    # Names are typed into the register by hand: what people read as one name is one.
+    mine = {actor.name, *([actor.user.get_username()] if actor.user is not None else [])}
+    return folded(name.strip()) in {folded(own.strip()) for own in mine}
+
+
+def _owners(told: Any) -> tuple[str, ...]:
+    """Whom an event names as the model's owner: when it was entered, or before and after a change."""
+    return (told["from"], told["to"]) if isinstance(told, dict) else (told or "",)
 
 
 def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:

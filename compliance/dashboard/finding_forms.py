@@ -70,7 +70,10 @@ class AnswerForm(forms.Form):
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
 
     def for_record(self, record: FindingRecord) -> AnswerForm:
-        """With the members of its team to choose from."""
+        """With the members of its team to choose from, and the day that its severity allows."""
+        if record.allowed_until is not None:
+            day = f"{record.allowed_until:%d %b %Y}"
+            self.fields["due"].help_text = f"It is overdue after {day} at the latest, as its severity allows."
         members = get_user_model().objects.filter(memberships__team=record.team_id, is_active=True)
         field_of(self, "owner", forms.ModelChoiceField).queryset = (
             members.exclude(memberships__role=Role.EXAMINER).distinct().order_by("username")

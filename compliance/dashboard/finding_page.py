@@ -77,7 +77,8 @@ class Waiting:
 def sighting_lines(record: FindingRecord) -> list[SightingLine]:
     """The audits that saw it, newest first, each against the one before in numbers."""
     rows = record.sightings.select_related("audit__model", "finding", "measurement")
-    found = list(rows.defer("audit__run_json", "audit__model__manifest"))
+    # Of one audit the gravest first: it is what the page tells of.
+    found = list(rows.defer("audit__run_json", "audit__model__manifest").order_by("-audit__serial", "pk"))
     lines = []
     for place, row in enumerate(found):
         now = measurement(row.measurement) if row.measurement else None
@@ -170,7 +171,7 @@ def who_comments() -> str:
 def other_versions(record: FindingRecord) -> Any:
     """The versions of its model on which it can be retested, newest first."""
     versions = LanguageModelVersion.objects.filter(language_model=record.language_model_id)
-    return versions.exclude(pk=record.opened_in.model_id).defer("manifest")
+    return versions.filter(pk__gt=record.opened_in.model_id).defer("manifest")
 
 
 def _names(record: FindingRecord) -> dict[Role, list[str]]:

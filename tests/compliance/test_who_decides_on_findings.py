@@ -32,7 +32,7 @@ from compliance.models import (
     NotePurpose,
     default_team,
 )
-from tests.compliance.governed import FINDING, GONE, actor_of, conclude, open_finding, run, version_of
+from tests.compliance.governed import FINDING, GONE, actor_of, approved_plan, conclude, open_finding, run, version_of
 from tests.compliance.teams import make_person
 
 pytestmark = pytest.mark.django_db
@@ -96,7 +96,7 @@ def test_a_finding_goes_from_open_to_closed_by_two_people(
     record: FindingRecord, ada: Actor, ben: Actor, tmp_path
 ) -> None:
     to_validation(record, ada)
-    with pytest.raises(StateError, match="was not retested on another version; expected a retest"):
+    with pytest.raises(StateError, match="was not retested on a later version; expected a retest"):
         move(record, S.CLOSED_VALIDATED, ben)
     run(plan=record.plan, model=version_of(record.team, 2), findings=[], measurements=[GONE])
     with pytest.raises(StateError, match="answered for by the same person; expected another one"):
@@ -154,6 +154,29 @@ def test_who_answers_for_the_model_accepts_no_risk_of_it(record: FindingRecord, 
     move(record, S.ACKNOWLEDGED, ada)
     with pytest.raises(StateError, match="same person"):
         move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+def test_who_answered_for_the_model_steps_aside_by_no_change_of_the_register(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    model = record.language_model
+    for owner in (" Ｂen-ALL ", "somebody", "nobody"):
+        actions.describe_language_model(language_model=model, description={"owner": owner}, actor=ben)
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="same person"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+    cleo = actor_of(make_person("cleo", record.team, ALL))
+    move(record, S.RISK_ACCEPTED, cleo, until=day(60))
+
+
+def test_who_was_entered_with_the_model_answers_for_it_afterwards(ada: Actor, ben: Actor) -> None:
+    told = {"name": "Another", "owner": "ben-all"}
+    model = actions.open_language_model(team=default_team(), description=told, actor=ada)
+    actions.describe_language_model(language_model=model, description={"owner": "ada-all"}, actor=ben)
+    run(plan=approved_plan(default_team()), model=version_of(default_team(), 9, of=model))
+    record = FindingRecord.objects.get()
+    with pytest.raises(StateError, match="same person"):
+        actions.propose_rejection(record=record, reason="No.", actor=ben)
 
 
 @pytest.mark.parametrize("until", [None, 0, -1])
@@ -385,10 +408,14 @@ def test_a_retest_is_of_another_version_of_the_same_model(record: FindingRecord,
         actions.retest_finding(model=version_of(record.team, 9, of=other), actor=ada, **ask)
     with pytest.raises(StateError, match="expected another version"):
         actions.retest_finding(model=record.opened_in.model, actor=ada, **ask)
+    run(plan=record.plan, model=version_of(record.team, 7), measurements=[])
+    later = FindingRecord.objects.exclude(pk=record.pk).get()
+    with pytest.raises(StateError, match=r"was registered before it was seen in .*; expected a later version"):
+        actions.retest_finding(model=record.opened_in.model, actor=ada, **{**ask, "record": later})
     second, nobody = version_of(record.team, 2), actor_of(make_person("reads", record.team, [Role.INTERNAL_AUDIT]))
     with pytest.raises(PermissionDenied):
         actions.retest_finding(model=second, actor=nobody, **ask)
     actions.decide_on_design(plan=record.plan, state=DesignState.RETIRED, reason="Old.", actor=ada)
     with pytest.raises(StateError, match="is retired; expected an approved one"):
         actions.retest_finding(model=version_of(record.team, 2), actor=ada, **ask)
-    assert Audit.objects.count() == 1
+    assert Audit.objects.count() == 2
