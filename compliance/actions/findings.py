@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role
+from compliance.accounts.names import folded
 from compliance.actions.retests import RetestSays, newest_retest
-from compliance.actions.sightings import expire
+from compliance.actions.sightings import expire, let_go_of_rejection
 from compliance.exceptions import StateError
 from compliance.governance.attachments import file_name, hand_out, take_in
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -45,6 +47,7 @@ PERMISSIONS: Mapping[Role, str] = MappingProxyType(
     }
 )
 ANSWER, VALIDATE, WRITE = PERMISSIONS[Role.MODEL_OWNER], PERMISSIONS[Role.VALIDATOR], "add_findingnote"
+DESCRIBED = "language_model.described"
 SENT_BACK = "finding.sent_back"
 #: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
 OWNER_SIDE = (
@@ -77,12 +80,20 @@ class Way:
 
 @transaction.atomic
 def move_finding(
-    *, record: FindingRecord, to: FindingState, said: str = "", until: date | None = None, actor: Actor
+    *,
+    record: FindingRecord,
+    to: FindingState,
+    revision: int | None = None,
+    said: str = "",
+    until: date | None = None,
+    actor: Actor,
 ) -> None:
     """Lead a finding to another state.
 
     Parameters
     ----------
+    revision
+        The one that was read before, by whom a page was shown; ``None`` moves it as it stands now.
     said
         Why: kept as the rationale of what closes or accepts it. Of a rejection it is the one that was proposed.
     until
@@ -93,9 +104,11 @@ def move_finding(
     PermissionDenied
         Without an account, or without the permission of the role that leads there.
     StateError
-        If no way leads there, or one of its guards refuses; in one line.
+        If no way leads there, it was changed since it was read, or one of its guards refuses; in one line.
     """
     way = _begun(record, actor, to)
+    if revision is not None and record.revision != revision:
+        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
     said = _text(record, said)
     if way.target is FindingState.REJECTED_WITH_RATIONALE:
         said = record.rejection_reason
@@ -105,10 +118,10 @@ def move_finding(
     before = record.stands
     payload: dict[str, Any] = {"from": before, "to": to, "said": said, "severity": record.severity}
     if way.source is FindingState.OPEN:
-        payload |= _let_go_of_rejection(record)
+        payload |= let_go_of_rejection(record)
     record.state = to
     if to in SETTLED:
-        record.settled_rank, record.rationale = record.severity_rank, said
+        record.settled_rank, record.rationale = record.worst[0], said
     if to is FindingState.RISK_ACCEPTED and until is not None:
         record.accepted_until = until
         payload["until"] = until.isoformat()
@@ -259,7 +272,8 @@ def download_attachment(*, note: FindingNote, actor: Actor) -> bytes:
 
 def ways_for(record: FindingRecord, actor: Actor, *, retest: RetestSays | None = None) -> list[Way]:
     """Every way on from where a finding stands, and what stands against it for this person."""
-    known = facts_of(record, actor, said="given", until=date.max, retest=retest)
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    known = facts_of(record, actor, said="given", until=tomorrow, retest=retest)
     return [
         Way(
             transition=way,
@@ -285,7 +299,7 @@ def facts_of(
     until: date | None = None,
     retest: RetestSays | None = None,
 ) -> Facts:
-    """What the guards ask about, for one person. A retest is looked for only where it matters."""
+    """What the guards ask about, for one person. Retests and severities are looked for only where they matter."""
     if retest is None and record.stands is FindingState.READY_FOR_VALIDATION:
         retest = newest_retest(record)
     fixes = record.notes.filter(purpose=NotePurpose.FIX, written_at__gte=record.opened_at)
@@ -293,7 +307,7 @@ def facts_of(
         owner=record.owner_id is not None,
         due=record.due is not None,
         fix_attached=record.stands is FindingState.IN_REMEDIATION and fixes.exists(),
-        critical=record.critical,
+        critical=any(Guard.NOT_CRITICAL in way.guards for way in ways_from(record.stands)) and record.critical,
         answers_for_it=answers_for(record, actor),
         said=said,
         until=until,
@@ -306,20 +320,26 @@ def facts_of(
 
 
 def answers_for(record: FindingRecord, actor: Actor) -> bool:
-    """Whether this person is or was the owner, answers for the model, or moved the finding on the owner's side.
+    """Whether this person is or was its owner or the model's, or moved the finding on the owner's side.
 
     Persons are looked up in the event log, by account and by name: another owner entered in time frees nobody.
     """
     if record.owner is not None and _is(actor, record.owner.get_username(), record.owner_id):
         return True
-    if record.language_model.owner and _is(actor, record.language_model.owner, None):
+    if _is(actor, record.language_model.owner, None):
         return True
-    events = Event.objects.filter(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
-    for event in events.select_related("payload").order_by():
+    moved = Q(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
+    described = Q(object=record.language_model.event_object, action=DESCRIBED)
+    for event in Event.objects.filter(moved | described).select_related("payload").order_by():
+        payload = getattr(event, "payload", None)
+        told: dict[str, Any] = json.loads(payload.data_json) if payload is not None else {}
+        if event.action == DESCRIBED:
+            if any(_is(actor, name, None) for name in _owners(told.get("owner"))):
+                return True
+            continue
         if _is(actor, event.actor, event.actor_user_id):
             return True
-        payload = getattr(event, "payload", None)
-        owner = json.loads(payload.data_json).get("account") if payload is not None else None
+        owner = told.get("account")
         if owner is not None and actor.user is not None and owner == actor.user.pk:
             return True
     return False
@@ -327,7 +347,16 @@ def answers_for(record: FindingRecord, actor: Actor) -> bool:
 
 def _is(actor: Actor, name: str, account: int | None) -> bool:
     same_account = actor.user is not None and account == actor.user.pk
-    return same_account or (bool(name) and name.casefold() == actor.name.casefold())
+    if same_account or not name.strip():
+        return same_account
+    # Names are typed into the register by hand: what people read as one name is one.
+    mine = {actor.name, *([actor.user.get_username()] if actor.user is not None else [])}
+    return folded(name.strip()) in {folded(own.strip()) for own in mine}
+
+
+def _owners(told: Any) -> tuple[str, ...]:
+    """Whom an event names as the model's owner: when it was entered, or before and after a change."""
+    return (told["from"], told["to"]) if isinstance(told, dict) else (told or "",)
 
 
 def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:
@@ -379,15 +408,6 @@ def _answers(record: FindingRecord) -> dict[str, Any]:
         "response": record.response,
         "remediation": record.remediation,
     }
-
-
-def _let_go_of_rejection(record: FindingRecord) -> dict[str, str]:
-    """A proposed rejection is confirmed or passed over by the next move; either is told."""
-    if not record.rejection_by:
-        return {}
-    told = {"rejection_proposed_by": record.rejection_by}
-    record.rejection_reason, record.rejection_by, record.rejection_by_user = "", "", None
-    return told
 
 
 def _text(record: FindingRecord, text: str) -> str:

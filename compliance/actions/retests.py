@@ -1,4 +1,4 @@
-"""Retests: the same design and data on another version of the model, and what the newest one says of a finding."""
+"""Retests: the same design and data on a later version of the model, and what the newest one says of a finding."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ class RetestSays:
 
 
 def retests_of(record: FindingRecord) -> Any:
-    """Finished governed audits of the design on another version than that in which it was opened, newest first."""
+    """Finished governed audits of the design on versions registered after that in which it was opened, newest first."""
     rows = Audit.objects.filter(
         plan=record.plan_id,
         model__language_model=record.language_model_id,
+        model__gt=record.opened_in.model_id,
         serial__gt=record.opened_in.serial,
         state=JobState.DONE,
         governed=True,
-    ).exclude(model=record.opened_in.model_id)
+    )
     if not is_decision_file(record.opened_in.model.source):  # which is audited by its own data, and no other
         rows = rows.filter(data=record.opened_in.data_id)
     return rows.order_by("-serial").defer("run_json")
@@ -57,22 +58,36 @@ def newest_retest(record: FindingRecord) -> RetestSays:
     """What the newest retest says: that it shows the finding, no longer shows it, or cannot say."""
     audit = retests_of(record).first()
     if audit is None:
-        return RetestSays(code=Retest.NONE, words="was not retested on another version")
-    if Sighting.objects.filter(record=record, audit=audit).exists():
-        return RetestSays(code=Retest.SHOWS_IT, words=f"{audit} still shows it", audit=audit)
-    last = record.sightings.filter(audit__serial__lt=audit.serial).select_related("measurement").first()
-    lead = last.measurement if last else None
-    if lead is None:
-        return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit)
-    now = MeasurementRow.objects.filter(audit=audit, key=lead.key).first()
-    seen = seen_of(now)
-    if now is None or seen is None:
-        words = f"{audit} did not measure {lead.key}"
-        return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit)
-    if not could_see(seen_of(lead), seen, conclusion=now.conclusion, mde=now.counts.get("mde")):
-        words = f"{audit} could not have seen a difference of the size that was found"
-        return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit, measurement=now)
-    return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit, measurement=now)
+        return RetestSays(code=Retest.NONE, words="was not retested on a later version")
+    shows = _still_shown(record, audit)
+    if shows is not None:
+        return RetestSays(code=Retest.SHOWS_IT, words=f"{shows} still shows it", audit=shows)
+    last = record.sightings.filter(audit__serial__lt=audit.serial).values_list("audit", flat=True).first()
+    measured: MeasurementRow | None = None
+    # An audit may have raised it more than once, worst first: each of them has to be gone.
+    for sighting in record.sightings.filter(audit=last).select_related("measurement").order_by("pk"):
+        lead = sighting.measurement
+        if lead is None:
+            continue
+        now = MeasurementRow.objects.filter(audit=audit, key=lead.key).first()
+        seen = seen_of(now)
+        if now is None or seen is None:
+            words = f"{audit} did not measure {lead.key}"
+            return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit)
+        if not could_see(seen_of(lead), seen, conclusion=now.conclusion, mde=now.counts.get("mde")):
+            words = f"{audit} could not have seen a difference of the size that was found"
+            return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit, measurement=now)
+        measured = measured or now
+    return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit, measurement=measured)
+
+
+def _still_shown(record: FindingRecord, newest: Audit) -> Audit | None:
+    """The newest retest if it shows it, else that of a version registered later which does."""
+    last_of: dict[int, Audit] = {}
+    for audit in retests_of(record).filter(model__gte=newest.model_id):
+        last_of.setdefault(audit.model_id, audit)
+    seen = set(Sighting.objects.filter(record=record, audit__in=last_of.values()).values_list("audit", flat=True))
+    return next((audit for audit in last_of.values() if audit.pk in seen), None)
 
 
 def data_for(record: FindingRecord, model: LanguageModelVersion) -> DataSetVersion | None:
@@ -86,15 +101,15 @@ def data_for(record: FindingRecord, model: LanguageModelVersion) -> DataSetVersi
 def retest_finding(
     *, record: FindingRecord, model: LanguageModelVersion, queue: str, request_key: str, actor: Actor
 ) -> Audit:
-    """Ask for an audit of the design in which a finding was seen, on another version of the same model.
+    """Ask for an audit of the design in which a finding was seen, on a later version of the same model.
 
     Raises
     ------
     PermissionDenied
         Without the permission to run audits, or without an account.
     StateError
-        If the version is of another model, or the one in which it was seen; if the design is not approved any more, so
-        that the audit would be ungoverned; or if the data are not there.
+        If the version is of another model, the one in which it was seen, or one registered before; if the design is not
+        approved any more, so that the audit would be ungoverned; or if the data are not there.
     """
     if actor.user is None or not access.may(actor.user, "run_audit", record.team_id):
         raise PermissionDenied(f"{actor.name}: may not run audits of {record.team}")
@@ -103,6 +118,12 @@ def retest_finding(
         raise StateError(f"{record}: {model} is of another model; expected a version of {record.language_model}")
     if model.pk == record.opened_in.model_id:
         raise StateError(f"{record}: was seen in {model}; expected another version of {record.language_model}")
+    if model.pk < record.opened_in.model_id:
+        seen_in = record.opened_in.model
+        raise StateError(
+            f"{record}: {model} was registered before it was seen in {seen_in}; expected a later version of "
+            f"{record.language_model}"
+        )
     if design_state(record.plan) != DesignState.APPROVED:
         raise StateError(f"{record}: the design {record.plan} is retired; expected an approved one for a retest")
     data = data_for(record, model)

@@ -106,6 +106,15 @@ def expire(record: FindingRecord, *, actor: Actor = SYSTEM) -> bool:
     return True
 
 
+def let_go_of_rejection(record: FindingRecord) -> dict[str, str]:
+    """A proposed rejection is confirmed or passed over by the next move, or by a graver sighting; each is told."""
+    if not record.rejection_by:
+        return {}
+    told = {"rejection_proposed_by": record.rejection_by}
+    record.rejection_reason, record.rejection_by, record.rejection_by_user = "", "", None
+    return told
+
+
 def seen_of(row: MeasurementRow | None) -> Seen | None:
     """What of a measurement is compared."""
     return None if row is None else Seen(estimate=row.estimate, low=row.low, high=row.high, unit=row.unit)
@@ -163,14 +172,22 @@ def _see_again(record: FindingRecord, audit: Audit, row: FindingRow, lead: Measu
     before, moment = record.stands, audit.finished_at or timezone.now()
     found = _trend(record, lead)
     opened = reopens(before, rank=row.severity_rank, settled_rank=record.settled_rank)
-    if opened or row.severity != record.severity:
-        # Another severity allows another time, from the day on which it was first seen at it.
-        record.allowed_until = allowed_until(row.severity, seen=moment.date())
+    graver, dropped = row.severity_rank > record.severity_rank, {}
+    allowed = allowed_until(row.severity, seen=moment.date())
+    if opened or record.allowed_until is None:
+        record.allowed_until = allowed
+    elif graver and allowed is not None:
+        # A graver severity allows less time, from the day on which it was first seen at it; a milder one no more.
+        record.allowed_until = min(record.allowed_until, allowed)
     record.title, record.severity, record.severity_rank = row.title, row.severity, row.severity_rank
     record.last_seen = moment
     if opened:
         _reopen(record)
         record.opened_in = audit
+    elif graver:
+        # Whoever read or proposed something did so of less than it is now.
+        dropped = let_go_of_rejection(record)
+        record.revision += 1
     record.save()
     Sighting.objects.create(record=record, audit=audit, finding=row, measurement=lead, trend=found, reopened=opened)
     payload: dict[str, Any] = {
@@ -178,6 +195,7 @@ def _see_again(record: FindingRecord, audit: Audit, row: FindingRow, lead: Measu
         "finding": row.key,
         "severity": row.severity,
         "trend": found,
+        **dropped,
         **({"from": before, "to": FindingState.OPEN} if opened else {}),
     }
     action = "finding.reopened" if opened else "finding.seen_again"

@@ -33,12 +33,16 @@ class MoveForm(forms.Form):
     """One way on: what it asks for, and nothing else."""
 
     to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
+    revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
     said = _text("Rationale", help_text="Why, in a sentence or two; it stays with the finding.")
-    until = _day("Accepted until", help_text="A day to come, on which the finding opens again.")
+    until = _day("Accepted until", help_text="A day to come within a year, on which the finding opens again.")
 
-    def for_way(self, way: Transition) -> MoveForm:
-        """The form of one way, told from the others of the page by its identifiers."""
+    def for_way(self, way: Transition, *, revision: int) -> MoveForm:
+        """The form of one way, told from the others of the page by its identifiers, of what the page shows."""
         self.auto_id = f"{way.target}_%s"
+        self.fields["revision"].initial = revision
+        if self.is_bound:  # it was refused: what is sent next is of what is shown now
+            self.data = {**{name: self.data.get(name, "") for name in self.data}, "revision": str(revision)}
         self.fields["to"].initial = way.target
         asked = Guard.RATIONALE in way.guards and way.target is not FindingState.REJECTED_WITH_RATIONALE
         for name, wanted in (("said", asked), ("until", Guard.EXPIRY in way.guards)):
@@ -66,7 +70,10 @@ class AnswerForm(forms.Form):
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
 
     def for_record(self, record: FindingRecord) -> AnswerForm:
-        """With the members of its team to choose from."""
+        """With the members of its team to choose from, and the day that its severity allows."""
+        if record.allowed_until is not None:
+            day = f"{record.allowed_until:%d %b %Y}"
+            self.fields["due"].help_text = f"It is overdue after {day} at the latest, as its severity allows."
         members = get_user_model().objects.filter(memberships__team=record.team_id, is_active=True)
         field_of(self, "owner", forms.ModelChoiceField).queryset = (
             members.exclude(memberships__role=Role.EXAMINER).distinct().order_by("username")

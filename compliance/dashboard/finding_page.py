@@ -77,7 +77,8 @@ class Waiting:
 def sighting_lines(record: FindingRecord) -> list[SightingLine]:
     """The audits that saw it, newest first, each against the one before in numbers."""
     rows = record.sightings.select_related("audit__model", "finding", "measurement")
-    found = list(rows.defer("audit__run_json", "audit__model__manifest"))
+    # Of one audit the gravest first: it is what the page tells of.
+    found = list(rows.defer("audit__run_json", "audit__model__manifest").order_by("-audit__serial", "pk"))
     lines = []
     for place, row in enumerate(found):
         now = measurement(row.measurement) if row.measurement else None
@@ -128,7 +129,10 @@ def _words(action: str, told: dict[str, Any] | None) -> str:
         )
     shown = {name: _shown(name, value) for name, value in told.items()}
     known = {"rejection_proposed_by": "somebody", "until": "", "said": "", **shown}
-    return SAID.get(action, action).format_map(_Missing(known))
+    words = SAID.get(action, action).format_map(_Missing(known))
+    if action == "finding.seen_again" and "rejection_proposed_by" in told:
+        words = f"{words}; the rejection that {known['rejection_proposed_by']} proposed is dropped"
+    return words
 
 
 class _Missing(dict[str, Any]):
@@ -167,7 +171,7 @@ def who_comments() -> str:
 def other_versions(record: FindingRecord) -> Any:
     """The versions of its model on which it can be retested, newest first."""
     versions = LanguageModelVersion.objects.filter(language_model=record.language_model_id)
-    return versions.exclude(pk=record.opened_in.model_id).defer("manifest")
+    return versions.filter(pk__gt=record.opened_in.model_id).defer("manifest")
 
 
 def _names(record: FindingRecord) -> dict[Role, list[str]]:

@@ -108,6 +108,7 @@ def move(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Calla
         actions.move_finding(
             record=record,
             to=FindingState(said["to"]),
+            revision=said["revision"],
             said=said["said"],
             until=said["until"],
             actor=site_actor(request),
@@ -221,7 +222,10 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
         "retested": retested,
         "own": own,
         "moves": [
-            (way.transition, _kept(MoveForm, sent, to=way.transition.target).for_way(way.transition))
+            (
+                way.transition,
+                _kept(MoveForm, sent, to=way.transition.target).for_way(way.transition, revision=record.revision),
+            )
             for way in ways
             if way.allowed and not way.refusal
         ],

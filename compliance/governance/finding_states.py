@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -59,6 +59,7 @@ LABELS: Mapping[FindingState, str] = MappingProxyType(
     }
 )
 SETTLED = frozenset({FindingState.CLOSED_VALIDATED, FindingState.RISK_ACCEPTED, FindingState.REJECTED_WITH_RATIONALE})
+LONGEST_ACCEPTANCE = timedelta(days=366)
 #: States in which the owner's side still writes: owner, due date, response, plan.
 ANSWERED_IN = frozenset(
     {FindingState.OPEN, FindingState.ACKNOWLEDGED, FindingState.ACTION_PLANNED, FindingState.IN_REMEDIATION}
@@ -66,7 +67,7 @@ ANSWERED_IN = frozenset(
 
 
 class Retest(StrEnum):
-    """What the newest retest says: the same design and data, on another version, after it was seen."""
+    """What the newest retest says: the same design and data, on a later version, after it was seen."""
 
     NONE = "none"
     CLEAR = "clear"
@@ -85,7 +86,7 @@ class Facts:
     fix_attached
         Whether evidence of the fix was attached since it was opened.
     critical
-        Whether its severity is critical.
+        Whether its severity is critical, or was since it was opened.
     answers_for_it
         Whether the person who acts is, or was, its owner, or moved it on the owner's side.
     said
@@ -142,7 +143,7 @@ def _retest_clear(facts: Facts) -> str:
     if facts.retest is Retest.CLEAR:
         return ""
     words = facts.retest_words or "was not retested"
-    return f"{words}; expected a retest of the same plan on another version that no longer shows it"
+    return f"{words}; expected a retest of the same plan on a later version that no longer shows it"
 
 
 def _retest_failed(facts: Facts) -> str:
@@ -157,7 +158,9 @@ def _not_the_owner(facts: Facts) -> str:
 
 
 def _not_critical(facts: Facts) -> str:
-    return "is critical; expected a severity below that for a risk to be accepted" if facts.critical else ""
+    if facts.critical:
+        return "is critical, or was since it was opened; expected a severity below that for a risk to be accepted"
+    return ""
 
 
 def _expiry(facts: Facts) -> str:
@@ -165,6 +168,8 @@ def _expiry(facts: Facts) -> str:
         return "has no day on which the acceptance ends; expected one"
     if facts.until <= facts.today:
         return f"would be accepted until {facts.until:%d %b %Y}; expected a day to come"
+    if facts.until - facts.today > LONGEST_ACCEPTANCE:
+        return f"would be accepted until {facts.until:%d %b %Y}; expected a day within a year"
     return ""
 
 

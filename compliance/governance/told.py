@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
+from django.contrib.auth import get_user_model
+
 from auditor.canonical import sha256_bytes
 from compliance.governance.finding_states import SETTLED, FindingState
 from compliance.models import (
@@ -44,6 +46,7 @@ def decisions() -> Iterator[str]:
     yield from _reviews(_events("pack.reviewed"))
     yield from _systems(_events("system.proposed", "system.listed", "system.withdrawn"))
     yield from _findings(_events(*_LEADS_TO))
+    yield from _answers(_events(*_SEEN, "finding.acceptance_expired", "finding.answered"))
     yield from _notes(_events("finding.commented", "finding.fix_attached"))
     yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
 
@@ -181,6 +184,38 @@ def _findings(told: dict[str, list[Told]]) -> Iterator[str]:
         says = {"said": row.rationale, "until": row.accepted_until.isoformat() if row.accepted_until else None}
         if row.stands in SETTLED:
             yield from _compared(name, says, event, payload)
+
+
+#: Each names the severity at which a finding was seen.
+_SEEN = ("finding.opened", "finding.seen_again", "finding.reopened")
+
+
+def _answers(told: dict[str, list[Told]]) -> Iterator[str]:
+    """Findings are as grave as they were last seen; owner and day are as they were last answered."""
+    accounts = set(get_user_model().objects.values_list("pk", flat=True))
+    for row in FindingRecord.objects.order_by("pk").iterator(chunk_size=200):
+        for says, event, payload in _last_of(told.get(row.event_object, [])):
+            # Of an account that was deleted nothing is left to compare.
+            gone = row.owner_id is None and payload.get("account") not in (None, *accounts)
+            now = {"severity": row.severity, "account": row.owner_id, "due": row.due.isoformat() if row.due else ""}
+            yield from _compared(row.number, {says: now[says]}, event, {} if says == "account" and gone else payload)
+
+
+def _last_of(entries: list[Told]) -> Iterator[tuple[str, Event, dict[str, Any]]]:
+    """What was said last of severity, owner and day; an erased payload leaves open what it said."""
+    last: dict[str, tuple[Event, dict[str, Any]]] = {}
+    for event, payload in entries:
+        if event.action in _SEEN:
+            last["severity"] = (event, payload)
+        if event.action == "finding.opened":
+            last["account"] = (event, {"account": None})
+        if event.action in ("finding.opened", "finding.reopened", "finding.acceptance_expired"):
+            last["due"] = (event, {"due": ""})
+        if event.action == "finding.answered":
+            last["account"] = (event, {"account": payload.get("account")} if payload else {})
+            if "due" in payload or not payload:
+                last["due"] = (event, {"due": payload["due"]["to"]} if payload else {})
+    yield from ((name, event, payload) for name, (event, payload) in last.items())
 
 
 def _notes(told: dict[str, list[Told]]) -> Iterator[str]:

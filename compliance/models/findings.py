@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models import Min, Q
+from django.db.models.functions import Coalesce, Least
 from django.urls import reverse
 
 from auditor.records import Severity
@@ -39,12 +39,13 @@ class FindingRecordRows(TeamRows["FindingRecord"]):
         return self.exclude(state__in=SETTLED)
 
     def dated(self) -> FindingRecordRows:
-        """Each with ``due_by``: the day that was set, else the one that its severity allows."""
-        return self.annotate(due_by=Coalesce("due", "allowed_until"))
+        """Each with ``due_by``: the earlier of the day that was set and the one that its severity allows."""
+        # Of two days of which one is missing, SQLite knows no least one.
+        return self.annotate(due_by=Coalesce(Least("due", "allowed_until"), "due", "allowed_until"))
 
     def overdue(self, today: date) -> FindingRecordRows:
         """Those whose day is past."""
-        late = Q(due__lt=today) | Q(due__isnull=True, allowed_until__lt=today)
+        late = Q(due__lt=today) | Q(allowed_until__lt=today)
         return self.live().dated().filter(late)
 
 
@@ -53,9 +54,10 @@ class FindingRecord(models.Model):
 
     ``fingerprint`` names the question that is asked (`auditor.finding_questions`) with model and design: a finding of a
     later audit with the same one is this issue, seen again. compliance/governance/finding_states.py draws ``state``.
-    ``opened_in`` is the audit that opened it, or opened it again: a retest comes after it, on another version.
-    ``allowed_until`` is the day by which its severity is to be remedied, ``due`` the day that people set.
-    ``settled_rank`` is the rank of the severity at which it was closed, accepted or rejected.
+    ``opened_in`` is the audit that opened it, or opened it again: a retest comes after it, on a later version.
+    ``allowed_until`` is the day by which its severity is to be remedied: a milder sighting moves it no further away.
+    ``due`` is the day that people set. ``settled_rank`` is the rank of the gravest severity since it was opened, when
+    it was closed, accepted or rejected.
     ``rejection_*`` is what somebody proposed and nobody has confirmed yet.
     """
 
@@ -154,13 +156,21 @@ class FindingRecord(models.Model):
 
     @property
     def critical(self) -> bool:
-        """Whether its risk may not be accepted."""
-        return self.severity == Severity.CRITICAL
+        """Whether its risk may not be accepted: it is critical, or was since it was opened."""
+        return self.worst[1] == Severity.CRITICAL
+
+    @property
+    def worst(self) -> tuple[int, str]:
+        """The gravest severity since it was opened, after its rank: a milder sighting takes nothing back."""
+        opened = self.sightings.filter(audit=self.opened_in_id).aggregate(first=Min("pk"))["first"]
+        since = self.sightings.filter(pk__gte=opened) if opened is not None else self.sightings.none()
+        seen = since.values_list("finding__severity_rank", "finding__severity")
+        return max([(self.severity_rank, self.severity), *seen])
 
     @property
     def due_on(self) -> date | None:
-        """The day that was set, else the one that its severity allows."""
-        return self.due or self.allowed_until
+        """The earlier of the day that was set and the one that its severity allows: people put nothing off by it."""
+        return min((day for day in (self.due, self.allowed_until) if day is not None), default=None)
 
     def overdue(self, today: date) -> bool:
         """Whether that day is past while somebody has still to do something."""

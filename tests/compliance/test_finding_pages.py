@@ -15,6 +15,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -165,6 +166,24 @@ def test_what_is_missing_is_said_and_has_no_button() -> None:
     assert "F-0001 has no owner and no due date; expected both to be set" in text_of(answer.content)
 
 
+def moved(client: Client, to: str, *, revision: int | None = None, **said: str) -> HttpResponse:
+    """The form of a way, as the page that is read now sends it."""
+    now = FindingRecord.objects.get(serial=1).revision
+    return client.post("/findings/F-0001/move/", {"to": to, "revision": revision or now, **said})
+
+
+def test_a_page_that_was_read_before_a_change_moves_nothing_and_is_then_of_what_is_shown() -> None:
+    open_finding()
+    owner = browser(Role.MODEL_OWNER)
+    refused = moved(owner, "acknowledged", revision=7)
+    assert refused.status_code == 409
+    assert "F-0001: was changed in the meantime" in text_of(refused.content)
+    assert b'name="revision" value="1"' in refused.content
+    assert b'name="revision" value="7"' not in refused.content
+    assert owner.post("/findings/F-0001/move/", {"to": "acknowledged"}).status_code == 400
+    assert moved(owner, "acknowledged").status_code == 302
+
+
 def test_a_finding_is_worked_off_by_forms_alone() -> None:
     record = open_finding()
     second = version_of(record.team, 2)
@@ -177,24 +196,24 @@ def test_a_finding_is_worked_off_by_forms_alone() -> None:
     assert owner.post(f"{at}answer/", sent).status_code == 302
     assert owner.post(f"{at}answer/", sent).status_code == 409  # another revision by now
     for state in ("acknowledged", "action_planned", "in_remediation"):
-        assert owner.post(f"{at}move/", {"to": state}).status_code == 302
-    refused = owner.post(f"{at}move/", {"to": "ready_for_validation"})
+        assert moved(owner, state).status_code == 302
+    refused = moved(owner, "ready_for_validation")
     assert (refused.status_code, "has no evidence of a fix" in refused.content.decode()) == (409, True)
     file = io.BytesIO(b"Changed the prompt.")
     file.name = "fix.txt"
     assert owner.post(f"{at}notes/", {"purpose": "fix", "text": "Here.", "file": file}).status_code == 302
-    assert owner.post(f"{at}move/", {"to": "ready_for_validation"}).status_code == 302
+    assert moved(owner, "ready_for_validation").status_code == 302
     assert officer.post(f"{at}retest/", {"model": second.pk, "token": "b" * 32}).status_code == 302
     retest = Audit.objects.get(serial=2)
     assert (retest.plan, retest.model, retest.governed) == (record.plan, second, True)
     from tests.compliance.governed import conclude
 
     conclude(retest, findings=[], measurements=[GONE])
-    refused = validator.post(f"{at}move/", {"to": "closed_validated", "said": ""})
+    refused = moved(validator, "closed_validated", said="")
     assert refused.status_code == 409
     page = validator.get(at)
     assert [way.target for way, _ in page.context["moves"]] == ["closed_validated"]
-    assert validator.post(f"{at}move/", {"to": "closed_validated", "said": "A-0002 read."}).status_code == 302
+    assert moved(validator, "closed_validated", said="A-0002 read.").status_code == 302
     page = text_of(validator.get(at).content)
     assert "closed after validation: A-0002 read." in page
     assert "It is settled." in page

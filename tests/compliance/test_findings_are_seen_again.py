@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,10 @@ from auditor.finding_questions import DECIDES, question_of
 from auditor.finding_words import MATCHED, NATURAL, RANGE, SHIFT
 from auditor.records import AS_FILED_CASES, Conclusion, Severity
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.actions.retests import newest_retest
+from compliance.dashboard.finding_forms import AnswerForm
+from compliance.dashboard.finding_page import other_versions, sighting_lines
 from compliance.exceptions import EvidenceError
 from compliance.execution.workers import reap
 from compliance.governance.attestation import problems
@@ -28,8 +31,8 @@ from compliance.governance.finding_states import FindingState, Retest
 from compliance.governance.finding_trends import FindingTrend, Seen, could_see, trend
 from compliance.models import Event, FindingRecord, FindingRow, PlanVersion, Sighting, Team, default_team
 from tests.compliance.factories import ACTOR
-from tests.compliance.governed import EFFECT, FINDING, GONE, approved_plan, open_finding, run, version_of
-from tests.compliance.teams import make_team_audit
+from tests.compliance.governed import EFFECT, FINDING, GONE, actor_of, approved_plan, open_finding, run, version_of
+from tests.compliance.teams import make_person, make_team_audit
 
 pytestmark = pytest.mark.django_db
 SEEN = Seen(estimate=-0.2, low=-0.26, high=-0.14, unit="rate_difference")
@@ -244,6 +247,40 @@ def test_a_retest_says_that_it_shows_it_no_longer_shows_it_or_cannot_say(plan: P
     assert newest_retest(record).code is Retest.SHOWS_IT
 
 
+def test_a_retest_could_have_seen_every_difference_that_the_last_audit_raised(plan: PlanVersion) -> None:
+    # Both ask one question; the less grave of them is the easier one to see.
+    other = replace(EFFECT, id="counterfactual.race.b.shift", metric=SHIFT, estimate=-0.5, low=-0.6, high=-0.4)
+    lesser = replace(FINDING, id="F-002", severity=Severity.LOW, measurements=(other.id,))
+    run(plan=plan, model=version_of(plan.team, 1), findings=[FINDING, lesser], measurements=[EFFECT, other])
+    record = FindingRecord.objects.get()
+    assert record.sightings.count() == 2
+    few, clear = replace(GONE, low=-0.3, high=0.28, counts={"mde": 0.31}), replace(GONE, id=other.id, metric=SHIFT)
+    run(plan=plan, model=version_of(plan.team, 2), findings=[], measurements=[few, clear])
+    assert newest_retest(record).code is Retest.CANNOT_SAY
+    run(plan=plan, model=version_of(plan.team, 3), findings=[], measurements=[GONE, clear])
+    said = newest_retest(record)
+    assert (said.code, said.measurement.key) == (Retest.CLEAR, EFFECT.id)
+    # Its page tells of the gravest of an audit.
+    assert [line.sighting.finding.key for line in sighting_lines(record)] == ["F-001", "F-002"]
+
+
+def test_an_earlier_version_is_no_retest_and_a_later_one_that_shows_it_keeps_it_from_closing(plan: PlanVersion) -> None:
+    earlier, version = version_of(plan.team, 1), version_of(plan.team, 2)
+    run(plan=plan, model=version)
+    record = FindingRecord.objects.get()
+    run(plan=plan, model=earlier, findings=[], measurements=[GONE])
+    assert newest_retest(record).code is Retest.NONE
+    assert earlier not in other_versions(record)
+    third, fourth = version_of(plan.team, 3), version_of(plan.team, 4)
+    run(plan=plan, model=fourth)
+    run(plan=plan, model=third, findings=[], measurements=[GONE])
+    said = newest_retest(record)
+    assert (said.code, said.words) == (Retest.SHOWS_IT, "A-0003 still shows it")
+    run(plan=plan, model=fourth, findings=[], measurements=[GONE])
+    run(plan=plan, model=third, findings=[], measurements=[GONE])
+    assert newest_retest(record).code is Retest.CLEAR
+
+
 def test_a_record_is_not_deleted_and_what_tells_it_from_others_does_not_change() -> None:
     record = open_finding()
     for delete in (record.delete, FindingRecord.objects.all().delete, record.sightings.all().delete):
@@ -263,6 +300,65 @@ def test_a_record_that_was_moved_past_the_log_is_told_by_verify(tmp_path: Path) 
     assert not [line for line in problems(folder=tmp_path) if "F-0001" in line]
     FindingRecord.objects.filter(pk=record.pk).update(state=FindingState.ACKNOWLEDGED)
     assert any(line.startswith("F-0001: is acknowledged, event ") for line in problems(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"severity": "low"}, "F-0001: severity is low, event "),
+        ({"due": date(2031, 1, 1)}, "F-0001: due is 2031-01-01, event "),
+        ({"owner": None}, "F-0001: account is None, event "),
+    ],
+)
+def test_severity_owner_and_day_that_no_event_tells_of_are_told_by_verify(
+    tmp_path: Path, changed: dict[str, object], line: str
+) -> None:
+    record = open_finding()
+    owner = make_person("olga", record.team, [Role.MODEL_OWNER])
+    due = timezone.now().date() + timedelta(days=9)
+    actions.answer_finding(
+        record=record, revision=1, owner=owner, due=due, response="", remediation="", actor=actor_of(owner)
+    )
+    run(plan=record.plan, model=version_of(record.team, 2), findings=[replace(FINDING, severity=Severity.MEDIUM)])
+    assert not [line for line in problems(folder=tmp_path) if "F-0001" in line]
+    FindingRecord.objects.filter(pk=record.pk).update(**changed)
+    assert [found for found in problems(folder=tmp_path) if found.startswith(line)]
+
+
+def test_a_day_that_ended_with_being_opened_again_is_not_missed_by_verify(plan: PlanVersion, tmp_path: Path) -> None:
+    run(plan=plan, model=version_of(plan.team, 1))
+    record = FindingRecord.objects.get()
+    owner = make_person("olga", record.team, [Role.MODEL_OWNER])
+    due = timezone.now().date() + timedelta(days=9)
+    actions.answer_finding(
+        record=record, revision=1, owner=owner, due=due, response="", remediation="", actor=actor_of(owner)
+    )
+    settle(FindingRecord.objects.get(), FindingState.CLOSED_VALIDATED)
+    run(plan=plan, model=version_of(plan.team, 2))
+    assert FindingRecord.objects.get().due is None
+    assert not [line for line in problems(folder=tmp_path) if "F-0001" in line]
+
+
+def test_a_day_beyond_what_the_severity_allows_puts_off_no_count_of_what_is_overdue() -> None:
+    record = open_finding()
+    allowed = record.allowed_until
+    late = allowed + timedelta(days=1)
+    for due in (allowed + timedelta(days=90), None):
+        FindingRecord.objects.filter(pk=record.pk).update(due=due)
+        record.refresh_from_db()
+        assert (record.due_on, record.overdue(late), record.overdue(allowed)) == (allowed, True, False)
+        assert FindingRecord.objects.dated().get().due_by == allowed
+        assert FindingRecord.objects.all().overdue(late).exists()
+    sooner = allowed - timedelta(days=3)
+    FindingRecord.objects.filter(pk=record.pk).update(due=sooner)
+    record.refresh_from_db()
+    assert record.due_on == FindingRecord.objects.dated().get().due_by == sooner
+    FindingRecord.objects.filter(pk=record.pk).update(allowed_until=None)
+    record.refresh_from_db()
+    assert record.due_on == FindingRecord.objects.dated().get().due_by == sooner
+    assert "at the latest" not in AnswerForm().for_record(record)["due"].help_text
+    record.allowed_until = allowed
+    assert f"{allowed:%d %b %Y} at the latest" in AnswerForm().for_record(record)["due"].help_text
 
 
 def test_sightings_are_those_of_a_team() -> None:

@@ -109,7 +109,7 @@ class Doors:
         return False
 
     def page(self, record: FindingRecord, target: FindingState, who: str) -> bool:
-        sent = {"to": target, "said": "Looked at.", "until": self.until.isoformat()}
+        sent = {"to": target, "revision": record.revision, "said": "Looked at.", "until": self.until.isoformat()}
         answer = self.browser(who).post(f"/findings/{record.number}/move/", sent)
         assert answer.status_code in (302, 403, 404, 409), answer.status_code
         if answer.status_code == 409:
@@ -216,7 +216,9 @@ def test_a_superuser_moves_it_as_every_role_and_is_held_by_every_guard(doors: Do
     doors.people["root"] = User.objects.create_superuser("root")
     record = doors.at(FindingState.OPEN, FindingState.ACKNOWLEDGED)
     assert doors.action(record, FindingState.ACKNOWLEDGED, "root")
+    record.refresh_from_db()
     assert doors.page(record, FindingState.ACTION_PLANNED, "root")
+    record.refresh_from_db()
     # By now it answers for it: the same person accepts nothing.
     assert not doors.page(record, FindingState.RISK_ACCEPTED, "root")
     assert not doors.command(record, FindingState.RISK_ACCEPTED, "root")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,8 +16,10 @@ from django.utils import timezone
 from auditor.records import Severity
 from compliance import actions
 from compliance.access.roles import Role
+from compliance.dashboard.finding_page import history_lines
 from compliance.exceptions import StateError
 from compliance.governance.attestation import problems
+from compliance.governance.deadlines import allowed_until
 from compliance.governance.events import Actor
 from compliance.governance.finding_states import FindingState
 from compliance.models import (
@@ -29,7 +32,7 @@ from compliance.models import (
     NotePurpose,
     default_team,
 )
-from tests.compliance.governed import GONE, actor_of, conclude, open_finding, run, version_of
+from tests.compliance.governed import FINDING, GONE, actor_of, approved_plan, conclude, open_finding, run, version_of
 from tests.compliance.teams import make_person
 
 pytestmark = pytest.mark.django_db
@@ -93,7 +96,7 @@ def test_a_finding_goes_from_open_to_closed_by_two_people(
     record: FindingRecord, ada: Actor, ben: Actor, tmp_path
 ) -> None:
     to_validation(record, ada)
-    with pytest.raises(StateError, match="was not retested on another version; expected a retest"):
+    with pytest.raises(StateError, match="was not retested on a later version; expected a retest"):
         move(record, S.CLOSED_VALIDATED, ben)
     run(plan=record.plan, model=version_of(record.team, 2), findings=[], measurements=[GONE])
     with pytest.raises(StateError, match="answered for by the same person; expected another one"):
@@ -153,6 +156,29 @@ def test_who_answers_for_the_model_accepts_no_risk_of_it(record: FindingRecord, 
         move(record, S.RISK_ACCEPTED, ben, until=day(60))
 
 
+def test_who_answered_for_the_model_steps_aside_by_no_change_of_the_register(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    model = record.language_model
+    for owner in (" Ｂen-ALL ", "somebody", "nobody"):
+        actions.describe_language_model(language_model=model, description={"owner": owner}, actor=ben)
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="same person"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+    cleo = actor_of(make_person("cleo", record.team, ALL))
+    move(record, S.RISK_ACCEPTED, cleo, until=day(60))
+
+
+def test_who_was_entered_with_the_model_answers_for_it_afterwards(ada: Actor, ben: Actor) -> None:
+    told = {"name": "Another", "owner": "ben-all"}
+    model = actions.open_language_model(team=default_team(), description=told, actor=ada)
+    actions.describe_language_model(language_model=model, description={"owner": "ada-all"}, actor=ben)
+    run(plan=approved_plan(default_team()), model=version_of(default_team(), 9, of=model))
+    record = FindingRecord.objects.get()
+    with pytest.raises(StateError, match="same person"):
+        actions.propose_rejection(record=record, reason="No.", actor=ben)
+
+
 @pytest.mark.parametrize("until", [None, 0, -1])
 def test_a_risk_is_accepted_until_a_day_to_come(
     record: FindingRecord, ada: Actor, ben: Actor, until: int | None
@@ -169,6 +195,88 @@ def test_a_critical_risk_is_not_accepted(ada: Actor, ben: Actor) -> None:
     move(record, S.ACKNOWLEDGED, ada)
     with pytest.raises(StateError, match="is critical"):
         move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+def seen_at(record: FindingRecord, severity: Severity, number: int) -> Audit:
+    """An audit of another version sees it again, at a severity."""
+    model = version_of(record.team, number)
+    return run(plan=record.plan, model=model, findings=[replace(FINDING, severity=severity)])
+
+
+def test_a_milder_sighting_neither_lets_a_critical_risk_be_accepted_nor_moves_its_day(ada: Actor, ben: Actor) -> None:
+    record = open_finding(severity=Severity.CRITICAL)
+    allowed = record.allowed_until
+    move(record, S.ACKNOWLEDGED, ada)
+    seen_at(record, Severity.LOW, 2)
+    record.refresh_from_db()
+    assert (record.severity, record.allowed_until) == ("low", allowed)
+    with pytest.raises(StateError, match="is critical"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(60))
+
+
+def test_a_graver_sighting_moves_its_day_to_an_earlier_one() -> None:
+    record = open_finding(severity=Severity.LOW)
+    seen_at(record, Severity.CRITICAL, 2)
+    seen_at(record, Severity.HIGH, 3)
+    assert FindingRecord.objects.get().allowed_until == allowed_until("critical", seen=timezone.now().date())
+
+
+def test_what_is_settled_is_settled_at_the_gravest_severity_since_it_was_opened(
+    record: FindingRecord, ada: Actor, ben: Actor
+) -> None:
+    seen_at(record, Severity.LOW, 2)
+    move(record, S.ACKNOWLEDGED, ada)
+    move(record, S.RISK_ACCEPTED, ben, until=day(60))
+    assert FindingRecord.objects.get().settled_rank == record.sightings.last().finding.severity_rank == 3
+    # Opened anew by a graver sighting, it is as grave as it was seen since.
+    seen_at(record, Severity.CRITICAL, 3)
+    record.refresh_from_db()
+    assert (record.stands, record.critical) == (S.OPEN, True)
+
+
+def test_what_was_critical_before_it_was_closed_may_be_accepted_once_it_is_opened_anew_at_less(
+    ada: Actor, ben: Actor
+) -> None:
+    record = open_finding(severity=Severity.CRITICAL)
+    FindingRecord.objects.filter(pk=record.pk).update(state=S.CLOSED_VALIDATED, settled_rank=4)
+    seen_at(record, Severity.LOW, 2)
+    record.refresh_from_db()
+    assert (record.stands, record.critical) == (S.OPEN, False)
+    assert record.allowed_until == allowed_until("low", seen=timezone.now().date())
+
+
+def test_a_risk_is_accepted_for_a_year_at_most(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    move(record, S.ACKNOWLEDGED, ada)
+    with pytest.raises(StateError, match="expected a day within a year"):
+        move(record, S.RISK_ACCEPTED, ben, until=day(367))
+    move(record, S.RISK_ACCEPTED, ben, until=day(366))
+
+
+def test_a_graver_sighting_drops_a_proposed_rejection(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    actions.propose_rejection(record=record, reason="The prompt was a draft.", actor=ada)
+    read = record.revision
+    seen_at(record, Severity.HIGH, 2)
+    record.refresh_from_db()
+    assert (record.rejection_by, record.revision) == ("ada-all", read)
+    seen_at(record, Severity.CRITICAL, 3)
+    record.refresh_from_db()
+    assert (record.rejection_by, record.rejection_reason, record.revision) == ("", "", read + 1)
+    event = Event.objects.filter(action="finding.seen_again").latest("seq")
+    assert json.loads(event.payload.data_json)["rejection_proposed_by"] == "ada-all"
+    assert "the rejection that ada-all proposed is dropped" in next(history_lines([event])).what
+    with pytest.raises(StateError, match="no proposed rejection"):
+        move(record, S.REJECTED_WITH_RATIONALE, ben)
+
+
+def test_whoever_moves_a_finding_moves_the_one_they_read(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+    read = record.revision
+    seen_at(record, Severity.CRITICAL, 2)
+    with pytest.raises(
+        StateError, match=r"^F-0001: was changed in the meantime; expected your move on what it is now$"
+    ):
+        move(record, S.ACKNOWLEDGED, ada, revision=read)
+    record.refresh_from_db()
+    move(record, S.ACKNOWLEDGED, ada, revision=record.revision)
 
 
 def test_an_acceptance_that_has_expired_is_open_to_whoever_comes_before_the_sweep(
@@ -300,10 +408,14 @@ def test_a_retest_is_of_another_version_of_the_same_model(record: FindingRecord,
         actions.retest_finding(model=version_of(record.team, 9, of=other), actor=ada, **ask)
     with pytest.raises(StateError, match="expected another version"):
         actions.retest_finding(model=record.opened_in.model, actor=ada, **ask)
+    run(plan=record.plan, model=version_of(record.team, 7), measurements=[])
+    later = FindingRecord.objects.exclude(pk=record.pk).get()
+    with pytest.raises(StateError, match=r"was registered before it was seen in .*; expected a later version"):
+        actions.retest_finding(model=record.opened_in.model, actor=ada, **{**ask, "record": later})
     second, nobody = version_of(record.team, 2), actor_of(make_person("reads", record.team, [Role.INTERNAL_AUDIT]))
     with pytest.raises(PermissionDenied):
         actions.retest_finding(model=second, actor=nobody, **ask)
     actions.decide_on_design(plan=record.plan, state=DesignState.RETIRED, reason="Old.", actor=ada)
     with pytest.raises(StateError, match="is retired; expected an approved one"):
         actions.retest_finding(model=version_of(record.team, 2), actor=ada, **ask)
-    assert Audit.objects.count() == 1
+    assert Audit.objects.count() == 2
