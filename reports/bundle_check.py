@@ -20,7 +20,7 @@ from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
 from reports.labels import labels_of_tests
 from reports.recount import recount
-from reports.remeasure import Remeasured, remeasure
+from reports.remeasure import Remeasured, remeasure, unbound_values
 from reports.remeasure_decisions import remeasure_decisions
 from reports.renderer import installed
 from reports.wording import on_file, test_label
@@ -194,6 +194,11 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
             left.append(
                 f"the bundle holds no {FILED}, so {without:,} measurements of the answers as filed were not computed "
                 "again, and whoever wrote the bundle may have made them up"
+            )
+        if unbound := unbound_values(bundle, tables):
+            left.append(
+                f"nothing else in the bundle says what {FILED} says of {', '.join(unbound)}, so these values were not "
+                "compared, and whoever wrote the bundle may have made them up"
             )
         rest = [item.test for item in bundle.measurements if item.test not in again.tests and not on_file(item)]
         # A name that is none of ours is whatever somebody wrote, and would stand in a sentence of ours.

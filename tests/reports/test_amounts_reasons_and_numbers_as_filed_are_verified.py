@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -115,6 +116,48 @@ def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amo
         "evidence: as_filed.parquet: found no such file; expected one: the plan has tests on decisions taken, which "
         "follow from it"
     )
+
+
+def test_a_row_that_says_two_things_is_no_way_to_move_a_rate(amounts: Files) -> None:
+    """The group check would see the word, and what is measured would be the number: those denied leave their group."""
+    answers = pl.read_parquet(io.BytesIO(amounts["answers.parquet"]))
+    denied = answers.filter(pl.col("moment") == "", pl.col("outcome") == "adverse")["case_id"].to_list()
+    of_black = (pl.col("field") == "race") & (pl.col("word") == "Black") & pl.col("case_id").is_in(denied)
+
+    def dropped(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(number=pl.when(of_black).then(1.0).otherwise(pl.col("number")))
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", dropped))
+    assert line.startswith("evidence: as_filed.parquet: ")
+    assert line.endswith("'race': found holds both a number and a word; expected exactly one of them")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (pl.lit(None, dtype=pl.String).alias("word"), "holds neither a number nor a word; expected exactly one"),
+        (pl.lit("income").alias("field"), "is a field that is not read beside the answers; expected one of: race, sex"),
+    ],
+)
+def test_a_row_that_no_run_writes_is_refused(amounts: Files, change: pl.Expr, words: str) -> None:
+    found = refusals(changed(amounts, "as_filed.parquet", lambda table: table.with_columns(change)))
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_a_number_in_the_place_of_a_group_is_refused(amounts: Files) -> None:
+    def numbered(table: pl.DataFrame) -> pl.DataFrame:
+        number = pl.when(pl.col("field") == "sex").then(1.0)
+        return table.with_columns(number=number, word=pl.when(number.is_null()).then(pl.col("word")))
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", numbered))
+    assert line.endswith("'sex': found holds a number; expected a word")
+
+
+def test_values_that_nothing_else_says_are_named_as_not_compared(amounts: Files) -> None:
+    """The plan varies race between two of its groups, and does not vary sex."""
+    [line] = [line for line in checked(amounts).left if "as_filed.parquet" in line]
+    assert "as_filed.parquet says of the other groups of race, sex, so these values were not compared" in line
 
 
 def test_naming_another_engine_is_no_way_around_it(amounts: Files) -> None:
