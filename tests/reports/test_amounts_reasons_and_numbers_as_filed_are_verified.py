@@ -87,14 +87,44 @@ def test_a_forged_count_of_reasons_is_named_with_its_measurement(reasons: Files)
     assert any(f"measurements.json: {name}: counts.differing: found" in line for line in refusals(files))
 
 
-def test_another_amount_in_an_answer_is_named_by_what_follows_from_it(amounts: Files) -> None:
-    def dearer(table: pl.DataFrame) -> pl.DataFrame:
-        filed = (pl.col("moment") == "") & pl.col("amount").is_not_null() & ~pl.col("case_id").str.contains("/")
-        return table.with_columns(amount=pl.when(filed).then(pl.col("amount") + 50).otherwise(pl.col("amount")))
+def test_an_amount_that_its_kept_answer_does_not_say_is_named(amounts: Files) -> None:
+    """One row says 50 more than the answer under its good hash: whatever follows from it, the row is named first."""
+    table = pl.read_parquet(io.BytesIO(amounts["answers.parquet"]))
+    case, amount = table.filter(pl.col("amount").is_not_null()).select("case_id", "amount").row(0)
+    here = (pl.col("case_id") == case) & (pl.col("moment") == "")
+    dearer = pl.when(here).then(pl.col("amount") + 50).otherwise(pl.col("amount"))
+    [line] = refusals(changed(amounts, "answers.parquet", lambda rows: rows.with_columns(amount=dearer)))
+    assert line.startswith(f"evidence: answers.parquet: {case}: amount: found {amount + 50}; expected {amount}, as ")
+    assert line.endswith("as read again from the answer (1 such)")
 
-    found = refusals(changed(amounts, "answers.parquet", dearer))
-    assert any("measurements.json: amount_gaps/cf_amount_gap/" in line for line in found)
-    assert any("measurements.json: observed_prices/" in line for line in found)
+    def exchanged(rows: pl.DataFrame) -> pl.DataFrame:
+        """Answers of two cases change places, with all that was read of them."""
+        first, second = rows.filter(pl.col("moment") == "", pl.col("outcome") == "favourable")["case_id"].head(2)
+        swapped = pl.col("case_id").replace({first: second, second: first})
+        return rows.with_columns(case_id=swapped)
+
+    [line] = refusals(changed(amounts, "answers.parquet", exchanged))
+    assert ": request: found one about " in line
+
+    run = json.loads(amounts["run.json"])
+    run["code"]["sha256"] = "c" * 64
+    other = changed(amounts, "answers.parquet", lambda rows: rows.with_columns(amount=dearer))
+    found = checked({**other, "run.json": canonical_json(run)})
+    assert any("reads answers otherwise (answers.parquet: " in line for line in found.left)
+
+
+def test_reasons_and_statuses_that_the_kept_answers_do_not_have_are_named(reasons: Files) -> None:
+    def fewer(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(reasons=pl.col("reasons").list.head(1))
+
+    [line] = refusals(changed(reasons, "answers.parquet", fewer))
+    assert ': reasons: found ["R01"]; expected ["R01", "R03"], as read again from the answer (' in line
+
+    def filtered(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(status=pl.lit(400, dtype=pl.Int64))
+
+    [line] = refusals(changed(reasons, "requests.parquet", filtered))
+    assert ": request: found status 400; expected an answer" in line
 
 
 def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amounts: Files) -> None:
@@ -195,3 +225,10 @@ def test_numbers_as_filed_of_weights_are_computed_again_too(tmp_path: Path) -> N
         files, lambda row: {"estimate": row["estimate"] / 2}, start=f"observed_rates/selection_rate/{BLACK}"
     )
     assert any(f"measurements.json: {name}: estimate: found" in line for line in refusals(changed_files))
+
+    def other(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(text=pl.lit(" perhaps"))
+
+    [line] = refusals(changed(files, "texts.parquet", other))
+    assert "outcome: found " in line
+    assert "expected unreadable, as read again from the answer (" in line
