@@ -1,7 +1,7 @@
 """Answers, requests and texts of a bundle against its decisions: what was said to whom is what was decided.
 
-Each request and each answer is held against its hash, a slice of rows at a time; only hashes are kept. That an answer
-means what was read of it is not shown here: it would take the code that read it.
+Each request and each answer is held against its hash, a slice of rows at a time; only hashes are kept. Whether an
+answer means what was read of it is for ``reports.answers_read_again``, by the code that read it.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from auditor.exceptions import InputError
 from auditor.observed.filed_values import FILED
 from auditor.policies.packs import catalogue
 from reports.answer_tables import answer_mismatches
+from reports.answers_read_again import not_read_again, read_again
 from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse
 from reports.canvas import Chart
 from reports.charts import render_charts
@@ -20,7 +21,7 @@ from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
 from reports.labels import labels_of_tests
 from reports.recount import recount
-from reports.remeasure import Remeasured, remeasure
+from reports.remeasure import Remeasured, another_engine, remeasure, unbound_values
 from reports.remeasure_decisions import remeasure_decisions
 from reports.renderer import installed
 from reports.wording import on_file, test_label
@@ -169,8 +170,9 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
     counted = recount(name, bundle, tables)
     if not counted.mismatches:
         counted = replace(counted, mismatches=tuple(answer_mismatches(name, bundle, tables)))
-    if counted.mismatches:
-        return _Part(counted.mismatches)
+    answers = _Part(counted.mismatches) if counted.mismatches else _answers(name, bundle)
+    if answers.mismatches:
+        return answers
     again = remeasure(name, bundle, tables)
     if again.mismatches:
         return _Part(again.mismatches)
@@ -182,7 +184,7 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
         f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
         f"{tables.decisions.height:,} decisions of the bundle, and agree"
     ]
-    left = []
+    left = [*answers.left]
     if again.incomparable:
         left.append(
             f"{again.incomparable}, so intervals, adjusted p-values, conclusions and findings were not computed again, "
@@ -194,6 +196,11 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
             left.append(
                 f"the bundle holds no {FILED}, so {without:,} measurements of the answers as filed were not computed "
                 "again, and whoever wrote the bundle may have made them up"
+            )
+        if unbound := unbound_values(bundle, tables):
+            left.append(
+                f"nothing else in the bundle says what {FILED} says of {', '.join(unbound)}, so these values were not "
+                "compared, and whoever wrote the bundle may have made them up"
             )
         rest = [item.test for item in bundle.measurements if item.test not in again.tests and not on_file(item)]
         # A name that is none of ours is whatever somebody wrote, and would stand in a sentence of ours.
@@ -215,6 +222,20 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
         "log of the installation"
     )
     return _Part(said=tuple(said), left=tuple(left))
+
+
+def _answers(name: str, bundle: Bundle) -> _Part:
+    """What was read of answers, against what they say to the code that reads them here."""
+    found, engine = tuple(read_again(name, bundle)), another_engine(bundle.run.code)
+    if not found:
+        return _Part(left=(words,) if (words := not_read_again(bundle)) else ())
+    if not engine:
+        return _Part(found)
+    words = (
+        f"{engine}, and reads answers otherwise ({found[0].where}: {found[0].found}; {found[0].expected}), so whoever "
+        "wrote the bundle may have made up what was read of them"
+    )
+    return _Part(left=(words,))
 
 
 def _without_their_values(bundle: Bundle, again: Remeasured) -> int:

@@ -10,12 +10,12 @@ internals follow from activations, and the quality of the model from recorded ou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.answering.evidence import ANSWERS
-from auditor.counterfactuals import arm
+from auditor.counterfactuals import ACTUAL, arm
 from auditor.evidence import TEXTS
 from auditor.exceptions import AuditorError, InputError
 from auditor.observed.filed_values import FILED
@@ -27,7 +27,6 @@ from reports.evidence_tables import KNOWN, Asked, read_columns
 
 if TYPE_CHECKING:
     from auditor.observed.columns import Observed
-    from auditor.observed.filed_values import FiledValue
     from auditor.testing.context import Context
 
 LIBRARIES = ("numpy", "scipy", "polars")
@@ -200,27 +199,58 @@ def _as_filed(context: Context, bundle: Bundle) -> Observed:
     """The answers to the applications as filed, with what these say in the fields that are read beside."""
     from auditor.behaviour.amount_gaps import unit_of
     from auditor.observed.as_filed import answers_as_filed
-    from auditor.observed.filed_values import FiledValue, values_of
+    from auditor.observed.filed_values import FiledValue, check_filed, values_of
 
-    filed = [FiledValue(**row) for row in _rows(bundle, FILED, tuple(KNOWN[FILED]))]
-    _of_their_groups(context, filed)
-    values = values_of(context.actual, filed)
-    return answers_as_filed(context, values=values, mapping=bundle.run.data.mapping, unit=unit_of(context))
-
-
-def _of_their_groups(context: Context, filed: Sequence[FiledValue]) -> None:
-    """Refuse values that are not those of the cases: an application stands in the arms of its own groups."""
-    arms = {case.id: case.arms for case in context.actual}
-    said = {(one.case_id, one.field): one.word for one in filed}
-    if len(said) < len(filed) or not {one.case_id for one in filed} <= arms.keys():
+    filed, mapping = [FiledValue(**row) for row in _rows(bundle, FILED, tuple(KNOWN[FILED]))], bundle.run.data.mapping
+    check_filed(filed, mapping)
+    known = {case.id for case in context.actual}
+    if len({(one.case_id, one.field) for one in filed}) < len(filed) or not {one.case_id for one in filed} <= known:
         raise InputError(FILED, "holds a value twice, or of no application as filed", "one of each application")
+    values = values_of(context.actual, filed)
+    _of_their_groups(context, values)
+    return answers_as_filed(context, values=values, mapping=mapping, unit=unit_of(context))
+
+
+def _of_their_groups(context: Context, values: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse values that are not those of the cases: an application stands in the arms of its own groups.
+
+    The values are those that are measured, as they are measured.
+    """
+    from auditor.observed.as_filed import level_of
+
     for attribute in context.plan.attributes:
-        for case, own in arms.items():
-            word = said.get((case, attribute.field))
-            if [group for group in attribute.groups if arm(attribute.field, group) in own] != [
+        for case, row in zip(context.actual, values, strict=True):
+            word = level_of(row.get(attribute.field))
+            if [group for group in attribute.groups if arm(attribute.field, group) in case.arms] != [
                 group for group in attribute.groups if group == word
             ]:
-                raise InputError(f"{FILED}: {case}: {attribute.field}", f"is {short(word)}", "the group of its arms")
+                raise InputError(f"{FILED}: {case.id}: {attribute.field}", f"is {short(word)}", "the group of its arms")
+
+
+def unbound_values(bundle: Bundle, tables: Asked) -> tuple[str, ...]:
+    """What of the values as filed nothing else in a bundle says: fields that are not varied, groups nobody is put in.
+
+    Parameters
+    ----------
+    tables
+        The bundle's cases and decisions.
+    """
+    from auditor.observed.filed_values import filed_fields
+
+    if FILED not in bundle.contents:
+        return ()
+    varied = {attribute.field: attribute.groups for attribute in bundle.plan.attributes}
+    actual = [set(case.arms) for case in _cases(bundle.plan, tables) if case.role == ACTUAL]
+    beyond = {
+        field
+        for field, groups in varied.items()
+        if not all(own & {arm(field, group) for group in groups} for own in actual)
+    }
+    return tuple(
+        f"the other groups of {short(name)}" if name in beyond else short(name)
+        for name in filed_fields(bundle.run.data.mapping)
+        if name not in varied or name in beyond
+    )
 
 
 def _rows(bundle: Bundle, file: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:

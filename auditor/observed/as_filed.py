@@ -97,11 +97,14 @@ def answers_as_filed(
 
 
 def _levels(item: MappedField, rows: Sequence[Mapping[str, Any]]) -> Levels:
-    words = [None if (value := row.get(item.name)) is None else _word(value) for row in rows]
+    words = [level_of(row.get(item.name)) for row in rows]
     return _coded(item.name, item.label, words)
 
 
-def _word(value: Any) -> str:
+def level_of(value: Any) -> str | None:
+    """The group or segment that a value of an application stands for; ``None`` for none."""
+    if value is None:
+        return None
     return code_of(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 

@@ -30,6 +30,7 @@ from tests.engine.small import raw_plan, small_data, small_plan
 from tests.language_models.bigram import saying
 from tests.language_models.tiny import save_tiny
 from tests.observed.test_a_plan_audits_a_decision_file import GOVERNANCE, words_of
+from tests.reports.exchanging import checked
 from tests.systems.answering import answering
 from tests.systems.wires import REFUSAL
 
@@ -301,6 +302,10 @@ def test_a_service_without_a_choice_decides_by_its_amount_and_gives_reasons_besi
         plan = plan_from({key: raw[key] for key in raw.keys() - {"prompt", "placebo"}}, where="limits")
         run = {"folder": tmp_path / "run", "store": tmp_path / "store"}
         found = auditor.audit(plan, model="service:limits", data=small_data(60), **run)  # type: ignore[arg-type]
+    # Its paths are none that `verify` follows, so what was read of its answers is said not to be compared.
+    seen = checked({path.name: path.read_bytes() for path in found.evidence.iterdir()})
+    assert seen.mismatches == ()
+    assert seen.left[0].startswith("what answers.parquet holds of outcomes, amounts and reasons was not read again")
     gap = found.measurement("amount_gaps/cf_amount_gap/field=race/group=Black/vs=White")
     assert (gap.unit, gap.n) == ("EUR", len(pairs(found)))
     incomes = [json.loads(white.prompt)["income"] for white, _ in pairs(found)]

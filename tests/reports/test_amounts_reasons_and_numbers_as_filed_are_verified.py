@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -86,14 +87,44 @@ def test_a_forged_count_of_reasons_is_named_with_its_measurement(reasons: Files)
     assert any(f"measurements.json: {name}: counts.differing: found" in line for line in refusals(files))
 
 
-def test_another_amount_in_an_answer_is_named_by_what_follows_from_it(amounts: Files) -> None:
-    def dearer(table: pl.DataFrame) -> pl.DataFrame:
-        filed = (pl.col("moment") == "") & pl.col("amount").is_not_null() & ~pl.col("case_id").str.contains("/")
-        return table.with_columns(amount=pl.when(filed).then(pl.col("amount") + 50).otherwise(pl.col("amount")))
+def test_an_amount_that_its_kept_answer_does_not_say_is_named(amounts: Files) -> None:
+    """One row says 50 more than the answer under its good hash: whatever follows from it, the row is named first."""
+    table = pl.read_parquet(io.BytesIO(amounts["answers.parquet"]))
+    case, amount = table.filter(pl.col("amount").is_not_null()).select("case_id", "amount").row(0)
+    here = (pl.col("case_id") == case) & (pl.col("moment") == "")
+    dearer = pl.when(here).then(pl.col("amount") + 50).otherwise(pl.col("amount"))
+    [line] = refusals(changed(amounts, "answers.parquet", lambda rows: rows.with_columns(amount=dearer)))
+    assert line.startswith(f"evidence: answers.parquet: {case}: amount: found {amount + 50}; expected {amount}, as ")
+    assert line.endswith("as read again from the answer (1 such)")
 
-    found = refusals(changed(amounts, "answers.parquet", dearer))
-    assert any("measurements.json: amount_gaps/cf_amount_gap/" in line for line in found)
-    assert any("measurements.json: observed_prices/" in line for line in found)
+    def exchanged(rows: pl.DataFrame) -> pl.DataFrame:
+        """Answers of two cases change places, with all that was read of them."""
+        first, second = rows.filter(pl.col("moment") == "", pl.col("outcome") == "favourable")["case_id"].head(2)
+        swapped = pl.col("case_id").replace({first: second, second: first})
+        return rows.with_columns(case_id=swapped)
+
+    [line] = refusals(changed(amounts, "answers.parquet", exchanged))
+    assert ": request: found one about " in line
+
+    run = json.loads(amounts["run.json"])
+    run["code"]["sha256"] = "c" * 64
+    other = changed(amounts, "answers.parquet", lambda rows: rows.with_columns(amount=dearer))
+    found = checked({**other, "run.json": canonical_json(run)})
+    assert any("reads answers otherwise (answers.parquet: " in line for line in found.left)
+
+
+def test_reasons_and_statuses_that_the_kept_answers_do_not_have_are_named(reasons: Files) -> None:
+    def fewer(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(reasons=pl.col("reasons").list.head(1))
+
+    [line] = refusals(changed(reasons, "answers.parquet", fewer))
+    assert ': reasons: found ["R01"]; expected ["R01", "R03"], as read again from the answer (' in line
+
+    def filtered(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(status=pl.lit(400, dtype=pl.Int64))
+
+    [line] = refusals(changed(reasons, "requests.parquet", filtered))
+    assert ": request: found status 400; expected an answer" in line
 
 
 def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amounts: Files) -> None:
@@ -115,6 +146,48 @@ def test_the_values_that_numbers_as_filed_follow_from_are_those_of_the_cases(amo
         "evidence: as_filed.parquet: found no such file; expected one: the plan has tests on decisions taken, which "
         "follow from it"
     )
+
+
+def test_a_row_that_says_two_things_is_no_way_to_move_a_rate(amounts: Files) -> None:
+    """The group check would see the word, and what is measured would be the number: those denied leave their group."""
+    answers = pl.read_parquet(io.BytesIO(amounts["answers.parquet"]))
+    denied = answers.filter(pl.col("moment") == "", pl.col("outcome") == "adverse")["case_id"].to_list()
+    of_black = (pl.col("field") == "race") & (pl.col("word") == "Black") & pl.col("case_id").is_in(denied)
+
+    def dropped(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(number=pl.when(of_black).then(1.0).otherwise(pl.col("number")))
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", dropped))
+    assert line.startswith("evidence: as_filed.parquet: ")
+    assert line.endswith("'race': found holds both a number and a word; expected exactly one of them")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (pl.lit(None, dtype=pl.String).alias("word"), "holds neither a number nor a word; expected exactly one"),
+        (pl.lit("income").alias("field"), "is a field that is not read beside the answers; expected one of: race, sex"),
+    ],
+)
+def test_a_row_that_no_run_writes_is_refused(amounts: Files, change: pl.Expr, words: str) -> None:
+    found = refusals(changed(amounts, "as_filed.parquet", lambda table: table.with_columns(change)))
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_a_number_in_the_place_of_a_group_is_refused(amounts: Files) -> None:
+    def numbered(table: pl.DataFrame) -> pl.DataFrame:
+        number = pl.when(pl.col("field") == "sex").then(1.0)
+        return table.with_columns(number=number, word=pl.when(number.is_null()).then(pl.col("word")))
+
+    [line] = refusals(changed(amounts, "as_filed.parquet", numbered))
+    assert line.endswith("'sex': found holds a number; expected a word")
+
+
+def test_values_that_nothing_else_says_are_named_as_not_compared(amounts: Files) -> None:
+    """The plan varies race between two of its groups, and does not vary sex."""
+    [line] = [line for line in checked(amounts).left if "as_filed.parquet" in line]
+    assert "as_filed.parquet says of the other groups of race, sex, so these values were not compared" in line
 
 
 def test_naming_another_engine_is_no_way_around_it(amounts: Files) -> None:
@@ -152,3 +225,10 @@ def test_numbers_as_filed_of_weights_are_computed_again_too(tmp_path: Path) -> N
         files, lambda row: {"estimate": row["estimate"] / 2}, start=f"observed_rates/selection_rate/{BLACK}"
     )
     assert any(f"measurements.json: {name}: estimate: found" in line for line in refusals(changed_files))
+
+    def other(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(text=pl.lit(" perhaps"))
+
+    [line] = refusals(changed(files, "texts.parquet", other))
+    assert "outcome: found " in line
+    assert "expected unreadable, as read again from the answer (" in line
