@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from compliance.access import permissions as access
-from compliance.access.roles import Role
+from compliance.access.roles import Role, roles_with
 from compliance.accounts.names import folded
 from compliance.actions.retests import RetestSays, newest_retest
 from compliance.actions.sightings import expire, let_go_of_rejection
@@ -182,15 +182,15 @@ def answer_finding(
         Without an account, or without the permission to answer findings.
     StateError
         If nothing is answered any more where it stands, somebody else changed it in the meantime, the owner does not
-        work in its team, or the day is past.
+        answer findings in its team, or the day is past.
     """
     _begin(record, actor, ANSWER)
     if record.stands not in ANSWERED_IN:
         raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
     if record.revision != revision:
         raise StateError(f"{record}: somebody else changed it in the meantime; expected your changes on top of theirs")
-    if owner is not None and owner.pk != record.owner_id and not _works_in(record, owner):
-        raise StateError(f"{record}: {owner} does not work in {record.team}; expected a member of the team")
+    if owner is not None and owner.pk != record.owner_id and not _answers_in(record, owner):
+        raise StateError(f"{record}: {owner} does not answer findings in {record.team}; expected a member who does")
     if due is not None and due != record.due and due < timezone.now().date():
         raise StateError(f"{record}: {due:%d %b %Y} is past; expected a day to come")
     before = _answers(record)
@@ -397,8 +397,9 @@ def _allow(actor: Actor, permission: str, record: FindingRecord) -> None:
         raise PermissionDenied(f"{actor.name}: may not {what} findings of {record.team}")
 
 
-def _works_in(record: FindingRecord, owner: User) -> bool:
-    return Membership.objects.filter(team=record.team, user=owner).exclude(role=Role.EXAMINER).exists()
+def _answers_in(record: FindingRecord, owner: User) -> bool:
+    """Whether an account may be the owner. Anybody else, entered once, would be barred from judging the finding."""
+    return Membership.objects.filter(team=record.team, user=owner, role__in=roles_with(ANSWER)).exists()
 
 
 def _answers(record: FindingRecord) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
-from compliance.access.roles import Role
+from compliance.access.roles import roles_with
 from compliance.actions.findings import LONGEST
 from compliance.form_fields import field_of
 from compliance.governance.attachments import ACCEPTED, MOST_BYTES
@@ -74,10 +74,9 @@ class AnswerForm(forms.Form):
         if record.allowed_until is not None:
             day = f"{record.allowed_until:%d %b %Y}"
             self.fields["due"].help_text = f"It is overdue after {day} at the latest, as its severity allows."
-        members = get_user_model().objects.filter(memberships__team=record.team_id, is_active=True)
-        field_of(self, "owner", forms.ModelChoiceField).queryset = (
-            members.exclude(memberships__role=Role.EXAMINER).distinct().order_by("username")
-        )
+        answering = {"memberships__team": record.team_id, "memberships__role__in": roles_with("answer_findingrecord")}
+        members = get_user_model().objects.filter(is_active=True, **answering)
+        field_of(self, "owner", forms.ModelChoiceField).queryset = members.distinct().order_by("username")
         return self
 
 

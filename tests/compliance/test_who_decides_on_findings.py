@@ -343,10 +343,12 @@ def test_nobody_decides_without_an_account(record: FindingRecord) -> None:
 # What the owner's side writes.
 
 
-def test_an_owner_works_in_the_team_and_a_day_is_to_come(record: FindingRecord, ada: Actor) -> None:
-    stranger, examiner = make_person("stranger"), make_person("examines", default_team(), [Role.EXAMINER])
-    for person in (stranger, examiner):
-        with pytest.raises(StateError, match="does not work in Default"):
+def test_an_owner_is_one_who_may_answer_and_a_day_is_to_come(record: FindingRecord, ada: Actor) -> None:
+    people = [make_person("stranger"), make_person("examines", default_team(), [Role.EXAMINER])]
+    # Entered once as owners, these could not judge it any more: an owner would choose who does.
+    people += [make_person(f"only {role}", default_team(), [role]) for role in (Role.VALIDATOR, Role.APPROVER)]
+    for person in people:
+        with pytest.raises(StateError, match="does not answer findings in Default; expected a member who does"):
             answer(record, ada, owner=person)
     with pytest.raises(StateError, match="is past; expected a day to come"):
         answer(record, ada, owner=ada.user, due=-1)
