@@ -129,7 +129,7 @@ def _findings(user: Somebody, *, today: date) -> Iterator[Task]:
         return
     ready = records.filter(deciding, state=FindingState.READY_FOR_VALIDATION.value)
     for row in ready.order_by("-severity_rank", "serial")[:MOST]:
-        yield _finding(f"Validate the fix of {row.number}", row, today=today)
+        yield _finding(f"Decide on the fix of {row.number}", row, today=today)
     second = ~Q(rejection_by="") & (Q(rejection_by_user__isnull=True) | ~Q(rejection_by_user=user.pk))
     for row in records.filter(deciding, second).order_by("serial")[:MOST]:
         yield _finding(f"Confirm or leave the rejection of {row.number}", row, today=today)

@@ -99,7 +99,7 @@ def test_a_finding_goes_from_who_answers_to_who_validates() -> None:
             actions.note_finding(record=record, name="fix.txt", content=b"x", purpose=NotePurpose.FIX, actor=acts)
         actions.move_finding(record=record, to=to, actor=acts)
     assert waits(owner) == []
-    assert waits(validator) == [number("Validate the fix of {}", record)]
+    assert waits(validator) == [number("Decide on the fix of {}", record)]
 
 
 def test_a_finding_that_somebody_owns_waits_for_nobody_else_to_answer_it() -> None:
