@@ -114,7 +114,7 @@ def test_the_control_of_a_system_is_measured_again_from_its_answers(bounded: Fil
 
 def test_the_control_of_texts_is_measured_again_from_them(texts: Files) -> None:
     def doubtful(table: pl.DataFrame) -> pl.DataFrame:
-        return table.with_columns(trouble=pl.lit("other log-probabilities"))
+        return table.with_columns(tokens=pl.col("tokens") + 1, ties=pl.col("ties") + 1, largest_difference=pl.lit(0.5))
 
     found = refusals(changed(texts, "texts.parquet", doubtful))
     assert any("generated_text/" in line for line in found)
