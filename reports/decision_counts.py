@@ -47,7 +47,4 @@ def open_words(measurements: Sequence[Measurement]) -> str:
     ]
     if not undecided:
         return ""
-    return (
-        "This audit cannot say whether the plain approval rates differ, without allowing for anything, for "
-        f"{sentences.against(undecided)}. That is not clean."
-    )
+    return f"This audit cannot say whether plain approval rates differ for {sentences.against(undecided)}."

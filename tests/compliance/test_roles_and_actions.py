@@ -57,7 +57,7 @@ ACTIONS = {
     "audits/<audit:number>/stop/": Action(("cancel_audit",)),
     "audits/<audit:number>/force-stop/": Action(("cancel_audit",)),
     "audits/<audit:number>/retry/": Action(("run_audit",)),
-    "findings/<finding:number>/move/": Action(("answer_findingrecord",), {"to": "acknowledged"}),
+    "findings/<finding:number>/move/": Action(("answer_findingrecord",), {"to": "acknowledged", "revision": "1"}),
     "findings/<finding:number>/reject/": Action(("validate_findingrecord",), {"reason": "It was a test."}),
     "findings/<finding:number>/answer/": Action(("answer_findingrecord",), {"response": "Seen.", "revision": "1"}),
     "findings/<finding:number>/notes/": Action(("add_findingnote",), {"text": "Read.", "purpose": "comment"}),

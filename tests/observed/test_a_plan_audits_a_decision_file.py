@@ -273,7 +273,4 @@ def test_cover_and_conclusion_count_what_is_conclusive_what_cannot_be_said_and_w
     assert words_of(content).count(counts) == 2  # cover and conclusion
     left = [item for item in unsure if (item.test, item.metric) == ("observed_rates", "risk_difference")]
     assert left
-    assert (
-        words_of(content).count("cannot say whether the plain approval rates differ, without allowing for anything")
-        == 2
-    )
+    assert words_of(content).count("cannot say whether plain approval rates differ") == 2
