@@ -198,7 +198,7 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
                 "again, and whoever wrote the bundle may have made them up"
             )
         if unbound := unbound_values(bundle, tables):
-            left.append(
+            said.append(
                 f"nothing else in the bundle says what {FILED} says of {', '.join(unbound)}, so these values were not "
                 "compared, and whoever wrote the bundle may have made them up"
             )
@@ -228,7 +228,7 @@ def _answers(name: str, bundle: Bundle) -> _Part:
     """What was read of answers, against what they say to the code that reads them here."""
     found, engine = tuple(read_again(name, bundle)), another_engine(bundle.run.code)
     if not found:
-        return _Part(left=(words,) if (words := not_read_again(bundle)) else ())
+        return _Part(said=(words,) if (words := not_read_again(bundle)) else ())
     if not engine:
         return _Part(found)
     words = (

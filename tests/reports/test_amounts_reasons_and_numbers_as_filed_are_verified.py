@@ -186,7 +186,7 @@ def test_a_number_in_the_place_of_a_group_is_refused(amounts: Files) -> None:
 
 def test_values_that_nothing_else_says_are_named_as_not_compared(amounts: Files) -> None:
     """The plan varies race between two of its groups, and does not vary sex."""
-    [line] = [line for line in checked(amounts).left if "as_filed.parquet" in line]
+    [line] = [line for line in checked(amounts).said if "as_filed.parquet" in line]
     assert "as_filed.parquet says of the other groups of race, sex, so these values were not compared" in line
 
 
