@@ -182,7 +182,8 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
         return _Part((Mismatch(name, short(decisions.name), "a decision file", "none: the run asked a model"),))
     said = [
         f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
-        f"{tables.decisions.height:,} decisions of the bundle, and agree"
+        f"{tables.decisions.height:,} decisions of the bundle, and agree",
+        *answers.said,
     ]
     left = [*answers.left]
     if again.incomparable:
