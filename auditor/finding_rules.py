@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from auditor.behaviour.metrics import CF_MEAN_SHIFT, CF_NET_EFFECT
 from auditor.finding_words import RANGE, READABILITY, SEEN, say
-from auditor.plan import Plan
+from auditor.plan import Plan, Thresholds
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Measurement, Role
 from auditor.statistics.results import Interval
@@ -66,3 +67,20 @@ def criteria_of(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str)
         if not field or pack.protects(field) is not None
         for clause in dict.fromkeys(ref for metric in sorted(asked) for ref in pack.clauses_for(metric))
     )
+
+
+def times_threshold(item: Measurement, thresholds: Thresholds) -> float:
+    """How many times its practical threshold an effect is, whichever its unit; 0 without one or the other.
+
+    Ratios are compared by their logarithms, so that half as often and twice as often are as far apart.
+    """
+    if item.estimate is None:
+        return 0.0
+    if item.unit == "ratio":
+        threshold = item.counts.get("threshold")
+        if not threshold or threshold == 1 or item.estimate <= 0:
+            return math.inf if item.estimate <= 0 else 0.0
+        return abs(math.log(item.estimate) / math.log(threshold))
+    of_unit = {"rate_difference": thresholds.practical_rate, "sd": thresholds.practical_margin_sd}
+    threshold = of_unit.get(item.unit)
+    return abs(item.estimate) / threshold if threshold else 0.0

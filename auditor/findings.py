@@ -15,7 +15,7 @@ from dataclasses import replace
 from auditor.behaviour.metrics import CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
 from auditor.decision_findings import decided_on, of_decisions
 from auditor.decision_words import applicants_of, of_answers
-from auditor.finding_rules import criteria_of, grade_filed
+from auditor.finding_rules import criteria_of, grade_filed, times_threshold
 from auditor.finding_words import (
     MATCHED,
     NATURAL,
@@ -50,7 +50,7 @@ SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 def find(
     measurements: Sequence[Measurement], *, plan: Plan, packs: Sequence[PolicyPack], state: State
 ) -> tuple[Finding, ...]:
-    """All findings, worst first, numbered F-001 onwards in that order."""
+    """All findings, worst first and of one severity the largest beside its threshold, numbered F-001 onwards so."""
     drafts: list[Finding] = []
     said = _said_twice(measurements, plan)
     if state.degenerate:
@@ -72,11 +72,19 @@ def find(
         taken = decided_on(measurements, field=whom.field, group=whom.group)
         mine = [item for item in taken if item.id not in said]
         drafts += [_with_the_same(finding, said) for finding in of_decisions(mine, whom, plan, packs)]
-    drafts.sort(key=lambda finding: -finding.severity.rank)
+    by_id = {item.id: item for item in measurements}
+    drafts.sort(key=lambda finding: _graver_first(finding, by_id, plan))
     return tuple(
         Finding(**{**finding.row(), "id": f"F-{number:03d}", "severity": finding.severity})
         for number, finding in enumerate(drafts, start=1)
     )
+
+
+def _graver_first(finding: Finding, by_id: Mapping[str, Measurement], plan: Plan) -> tuple[int, bool, float]:
+    """Severity; then what was found before what stays open; then how many times its threshold an effect is."""
+    led_by = by_id[finding.measurements[0]] if finding.measurements else None
+    times = 0.0 if led_by is None else times_threshold(led_by, plan.thresholds)
+    return -finding.severity.rank, finding.conclusion not in SEEN, -times
 
 
 def _said_twice(measurements: Sequence[Measurement], plan: Plan) -> dict[str, str]:

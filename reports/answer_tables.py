@@ -17,6 +17,7 @@ from auditor.catalogue import card_of
 from auditor.evidence import TEXTS
 from auditor.observed.filed_values import FILED
 from auditor.plan_reading import LOG_ODDS
+from reports.asked_about_its_case import asked_about_another
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, KNOWN, Asked, read_columns, slices
@@ -126,6 +127,10 @@ def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]
     if lost.height:
         where = f"{ANSWERS}: {short(lost['case_id'][0])}: request"
         yield Mismatch(name, where, short(lost["request"][0]), f"one of {REQUESTS} ({lost.height:,} such)")
+        return
+    elsewhere = list(asked_about_another(name, bundle))
+    if elsewhere:
+        yield from elsewhere
         return
     # Re-asks of the control stand in the table as well, and decide nothing.
     decided = answers.filter(pl.col("moment") == "")

@@ -7,13 +7,13 @@ of weights are read as they stand in their table; nothing else in a bundle holds
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auditor.answering.evidence import ANSWERS, REQUESTS
 from auditor.evidence import TEXTS
 from auditor.plan_reading import IN_WORDS
+from reports.asked_about_its_case import of_endpoint
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import read_columns, slices
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from auditor.run_record import HowRead
     from auditor.systems.asking import Response
 
-ENDPOINT = "endpoint"
 OF_ANSWERS = ("outcome", "amount", "reasons", "text", "model", "fingerprint")
 OF_TEXTS = ("outcome", "amount", "reasons")
 Row = dict[str, Any]
@@ -35,7 +34,7 @@ class _NoAnswerError(ValueError):
 def not_read_again(bundle: Bundle) -> str:
     """Which answers in words a bundle cannot be asked about, in words; empty where there are none."""
     how = bundle.run.reading
-    if how is None or how.readout not in IN_WORDS or _of_endpoint(bundle):
+    if how is None or how.readout not in IN_WORDS or of_endpoint(bundle):
         return ""
     return (
         f"what {ANSWERS} holds of outcomes, amounts and reasons was not read again from the answers in {REQUESTS}, and "
@@ -55,18 +54,13 @@ def read_again(name: str, bundle: Bundle) -> Iterator[Mismatch]:
     """
     how = bundle.run.reading
     try:
-        if how is not None and how.readout in IN_WORDS and _of_endpoint(bundle) and ANSWERS in bundle.contents:
+        if how is not None and how.readout in IN_WORDS and of_endpoint(bundle) and ANSWERS in bundle.contents:
             yield from _named(name, ANSWERS, _of_requests(bundle, how))
         elif bundle.run.generated is not None and TEXTS in bundle.contents:
             yield from _named(name, TEXTS, _of_texts(bundle))
     except (KeyError, ValueError) as error:
         # A plan without the form that the run reads by, or a dialect that nobody speaks.
         yield Mismatch(name, "run.json: reading", short(str(error)), "what the plan's answers can be read by")
-
-
-def _of_endpoint(bundle: Bundle) -> bool:
-    system = bundle.run.model.manifest.system
-    return system is not None and system.kind == ENDPOINT
 
 
 def _named(name: str, file: str, differing: Iterator[tuple[str, str, Any, Any]]) -> Iterator[Mismatch]:
@@ -85,7 +79,7 @@ def _shown(value: Any) -> str:
 
 
 def _of_requests(bundle: Bundle, how: HowRead) -> Iterator[tuple[str, str, Any, Any]]:
-    """Every answer against the one that is kept under its request, which was asked about its case."""
+    """Every answer against the one that is kept under its request."""
     from auditor.answering.deciding import decide
     from auditor.answering.reading import answer_form_of
     from auditor.systems.asking import Request
@@ -100,8 +94,8 @@ def _of_requests(bundle: Bundle, how: HowRead) -> Iterator[tuple[str, str, Any, 
     by_request: dict[str, list[Row]] = {}
     for row in table.iter_rows(named=True):
         by_request.setdefault(row["request"], []).append(row)
-    for rows in slices(bundle.contents[REQUESTS], ("key", "request", "status", "answer"), where=REQUESTS):
-        for key, request, status, answer in rows.iter_rows():
+    for rows in slices(bundle.contents[REQUESTS], ("key", "status", "answer"), where=REQUESTS):
+        for key, status, answer in rows.iter_rows():
             mine = by_request.get(key, ())
             if not mine:
                 continue
@@ -110,12 +104,8 @@ def _of_requests(bundle: Bundle, how: HowRead) -> Iterator[tuple[str, str, Any, 
             except _NoAnswerError as error:
                 yield mine[0]["case_id"], "request", str(error), "an answer"
                 continue
-            occasion = _occasion(request)
             for row in mine:
                 case, moment = row["case_id"], row["moment"]
-                if occasion != (wanted := f"{moment or 'case'}: {case}"):
-                    yield case, "request", f"one about {occasion}", f"one about {wanted}"
-                    continue
                 read = decide(response, case_id=case, moment=moment, request=key, plan=bundle.plan, how=how)
                 yield from _differing(row, read.row(), OF_ANSWERS)
 
@@ -138,15 +128,6 @@ def _response(read: Any, asked: Any, *, status: Any, answer: str) -> Response:
     except WireError as error:
         raise _NoAnswerError(str(error)) from error
     return found
-
-
-def _occasion(request: str) -> str:
-    """What a request was about; its hash was looked at, its form was not."""
-    try:
-        found = json.loads(request)
-    except (ValueError, RecursionError):
-        return "nothing"
-    return _shown(found.get("occasion")) if isinstance(found, dict) else "nothing"
 
 
 def _of_texts(bundle: Bundle) -> Iterator[tuple[str, str, Any, Any]]:

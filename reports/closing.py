@@ -22,6 +22,8 @@ def found_line(measurements: Sequence[Measurement], findings: Sequence[Finding],
         f"{codes[code]} {wording.conclusion_words(code)}" for code in wording.CONCLUSION_ORDER if codes[code]
     )
     parts = [sentences.short_line(lead, design)]
+    if (same := elsewhere.beyond_for_the_same(lead, measurements)) is not None:
+        parts.append(wording.lower_first(elsewhere.beyond_words(same)).rstrip("."))
     parts += [f"of {numbers.count(len(primary))} primary contrasts: {counted}"] if primary else []
     said = frozenset([lead.id])
     more = elsewhere.exploratory_sentence(measurements, but=said)
@@ -36,7 +38,7 @@ def judged_line(findings: Sequence[Finding]) -> str:
         return "no finding; that is not proof that there is nothing to find"
     counts = Counter(finding.severity for finding in findings)
     counted = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
-    worst = max(findings, key=lambda item: item.severity.rank)
+    worst = max(findings, key=lambda item: item.severity.rank)  # of equally grave ones the first, which is the largest
     return f"{counted}; gravest: {worst.title}"
 
 

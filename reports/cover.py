@@ -57,6 +57,9 @@ def verdict(story: Story) -> Verdict:
         silent = story.mute and group[0].metric == CF_NET_EFFECT and group[0].conclusion is Conclusion.INCONCLUSIVE
         said.append(sentences.group_sentence(group, design, cause="see above" if silent else None))
     told = {item.metric for item in story.contrasts}
+    same = elsewhere.beyond_for_the_same(lead, story.measurements)
+    if same is not None:
+        sentence = f"{sentence} {elsewhere.beyond_words(same)}"
     more_said = (
         elsewhere.score_sentence(story.measurements),
         None if sentences.RANGE in told else elsewhere.range_sentence(story.measurements),
@@ -96,6 +99,8 @@ def _said(story: Story, lead: Measurement) -> frozenset[str]:
     """What the card says apart from the sentence on exploratory tests: the leading contrast, and scores."""
     scores = [item.id for item in story.measurements if item.metric == sentences.SCORE]
     quiet = (lead.conclusion or Conclusion.NOT_TESTED) in wording.QUIET
+    if (same := elsewhere.beyond_for_the_same(lead, story.measurements)) is not None:
+        return frozenset([lead.id, same.id, *scores])
     return frozenset([lead.id] if quiet else [lead.id, *scores])
 
 
@@ -119,6 +124,8 @@ def front_verdict(story: Story) -> Verdict:
         sentence = sentence.replace(
             sentences.conclusion_sentence(lead, story.design), sentences.plain_sentence(lead, story.design)
         )
+        if (same := elsewhere.beyond_for_the_same(lead, story.measurements)) is not None:
+            sentence = sentence.replace(elsewhere.beyond_words(same), elsewhere.beyond_words(same, short=True))
     larger = larger_elsewhere(story, lead)
     counts = counts_words(story.measurements)
     shorter = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead), most=1, short=True)

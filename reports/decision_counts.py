@@ -18,7 +18,7 @@ def compared(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def counts_words(measurements: Sequence[Measurement]) -> str:
-    """``Of 112 comparisons 16 are conclusive (12 difference found, …) and 96 cannot say, …; not tested: none.``."""
+    """``Of 112 comparisons 16 are conclusive (12 …) and 96 cannot say, …; none was left untested.``."""
     found = compared(measurements)
     if not found:
         return ""
@@ -35,7 +35,9 @@ def counts_words(measurements: Sequence[Measurement]) -> str:
     untested = codes[Conclusion.NOT_TESTED] + sum(
         item.conclusion is Conclusion.NOT_TESTED and item.role is Role.SUPPORTING for item in measurements
     )
-    return f"{words}; not tested: {numbers.count(untested) if untested else 'none'}."
+    if not untested:
+        return f"{words}; none was left untested."
+    return f"{words}; {numbers.count(untested)} more {'was' if untested == 1 else 'were'} left untested."
 
 
 def open_words(measurements: Sequence[Measurement]) -> str:

@@ -23,7 +23,7 @@ from auditor.behaviour.metrics import (
 from auditor.records import Conclusion, Measurement, Role
 from auditor.testing.families import NO_PROBABILITY
 from reports import numbers
-from reports.sentences import OWN, RANGE, SCORE, against, shown
+from reports.sentences import OWN, RANGE, SCORE, TAKEN, against, shown
 from reports.wording import SEEN, Design, field_words, joined, lower_first, of_answers, on_file, sentence_case
 
 OF_ANSWERS = {
@@ -207,6 +207,31 @@ def exploratory_sentence(
     if not parts:
         return None
     return f"This is not the whole picture: exploratory tests found differences {joined(parts)}."
+
+
+def beyond_for_the_same(lead: Measurement, measurements: Sequence[Measurement]) -> Measurement | None:
+    """Of a small difference on file, the largest of the same two groups that is beyond its threshold elsewhere."""
+    if not on_file(lead) or lead.conclusion is not Conclusion.DIFFERENCE_BELOW_THRESHOLD:
+        return None
+    found = [
+        item
+        for item in measurements
+        if item.metric in TAKEN
+        and on_file(item)
+        and (item.subject, item.reference) == (lead.subject, lead.reference)
+        and item.conclusion is Conclusion.DIFFERENCE_FOUND
+    ]
+    # At equal factors says more than the plain gap, which other facts may make.
+    return max(found, key=lambda item: (item.metric == ADJUSTED_DIFFERENCE, abs(item.estimate or 0.0)), default=None)
+
+
+def beyond_words(item: Measurement, *, short: bool = False) -> str:
+    """``The same groups differ beyond the threshold at equal recorded factors: −8.0 [−11, −5] pp (exploratory)``."""
+    where = "at equal recorded factors" if item.metric == ADJUSTED_DIFFERENCE else f"in {TAKEN[item.metric]}"
+    if short:
+        return f"{sentence_case(where)} it is beyond the threshold: {numbers.estimate(item)}."
+    how = "" if item.role is Role.PRIMARY else " (exploratory)"
+    return f"The same groups differ beyond the threshold {where}: {shown(item)}{how}."
 
 
 def _gap(item: Measurement) -> tuple[str, str]:

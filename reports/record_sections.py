@@ -155,19 +155,20 @@ def _repeat_words(run: RunRecord) -> str:
     """What comes of running the design again: files and weights answer alike, a system that is asked may not."""
     if not run.asks:
         return (
-            "Repeat it: the second command reads the same decision file under the same design. On the same machine the "
-            "measurement and finding files come out byte for byte; elsewhere the last digits of a number may move."
+            "Repeat it, as said at “Repeat”: that reads the same decision file under the same design. On the same "
+            "machine the measurement and finding files come out byte for byte; elsewhere the last digits of a number "
+            "may move."
         )
     if run.reading is not None:
         return (
-            "Repeat it: the second command puts the same design to the same system, which may answer otherwise when it "
-            "is asked again. From the answers that were kept the case, decision, measurement and finding files come "
-            "out byte for byte."
+            "Repeat it, as said at “Repeat”: that puts the same design to the same system, which may answer otherwise "
+            "when it is asked again. From the answers that were kept the case, decision, measurement and finding "
+            "files come out byte for byte."
         )
     return (
-        "Repeat it: the second command binds the same design to the same model and data. On the same machine, thread "
-        "count and packing the case, decision, measurement and finding files come out byte for byte; elsewhere the "
-        "last digits of a margin may move."
+        "Repeat it, as said at “Repeat”: that binds the same design to the same model and data. On the same machine, "
+        "thread count and packing the case, decision, measurement and finding files come out byte for byte; elsewhere "
+        "the last digits of a margin may move."
     )
 
 
@@ -175,7 +176,7 @@ def reproduction(story: Story) -> list[Block]:
     """How to check the report offline, and how to run the audit again."""
     return [
         Text(
-            "Check it: put the four files in one folder and run the first command. It needs no network, "
+            "Check it: put the four files in one folder and run the command at “Check”. It needs no network, "
             "recomputes every hash and names the first file, and the place in it, that differs. The version of "
             "Plumbline named below also sets these pages again, to the last byte, and computes the figures again that "
             "follow from the decisions; any other says what it cannot compare. The file result.json is also attached "

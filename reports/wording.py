@@ -342,7 +342,13 @@ def interval_and_p_apart(measurements: Sequence[Measurement], design: Design) ->
     said = _band_and_p_apart(measurements, design)
     if not apart:
         return said
-    named_first = [f"{contrast(item)} ({numbers.p_words(item.p_adjusted or 0.0)})" for item in apart[:4]]
+    # Two measures of one contrast may part ways: a contrast alone would not say which of them did.
+    several = len({item.metric for item in measurements}) > 1
+    named_first = [
+        f"{lower_first(metric_label(item)) + ', ' if several else ''}{contrast(item)} "
+        f"({numbers.p_words(item.p_adjusted or 0.0)})"
+        for item in apart[:4]
+    ]
     more = f" and {numbers.count(len(apart) - 4)} more" if len(apart) > 4 else ""
     return [
         *said,

@@ -193,7 +193,7 @@ def _registered(
         post="",
         more=with_data.more if with_data.stage != "todo" else "",
     )
-    return (own if data is None else with_data), _decisions(data, with_model)
+    return own, _decisions(data, with_model)
 
 
 def _system(user: Any, step: Step) -> Step:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from auditor.decision_sources import is_decision_file
 from auditor.records import Measurement
 from compliance.dashboard.audited_models import AuditedModel
 from compliance.dashboard.home_page import Age
@@ -42,7 +43,7 @@ def progress(audit: Audit) -> SafeString:
     state = format_html(
         '<span class="state{}">{}</span>', " state-live" if audit.state == "running" else "", audit.get_state_display()
     )
-    if not audit.active:
+    if not audit.active or is_decision_file(audit.model.source):
         return state
     return format_html(
         '{} <small>{} of {} prompts scored</small> <progress class="slim" value="{}" max="{}" '
@@ -54,6 +55,13 @@ def progress(audit: Audit) -> SafeString:
         audit.prompts or 1,
         audit.number,
     )
+
+
+def asked(audit: Audit) -> str:
+    """What it costs to ask, in words: of a decision file nobody is asked."""
+    if is_decision_file(audit.model.source):
+        return "nobody is asked"
+    return f"{whole(audit.prompts)} prompts, repeats included"
 
 
 def concluded(audit: Audit, conclusion: str | None) -> SafeString:
@@ -108,11 +116,11 @@ def _audit_cell(line: Mapping[str, Any]) -> SafeString:
 def _model_cell(line: Mapping[str, Any]) -> SafeString:
     audit: Audit = line["audit"]
     return format_html(
-        '<a href="{}">{}</a> <small>{}, {} prompts, repeats included</small>',
+        '<a href="{}">{}</a> <small>{}, {}</small>',
         reverse("model", args=[audit.model_id]),
         audit.model.language_model.name,
         audit.data.name,
-        whole(audit.prompts),
+        asked(audit),
     )
 
 
@@ -267,9 +275,7 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
 
 def _plan_cell(line: Mapping[str, Any]) -> SafeString:
     audit: Audit = line["audit"]
-    return format_html(
-        "{} <small>{}, {} prompts, repeats included</small>", audit.plan.title, audit.data.name, whole(audit.prompts)
-    )
+    return format_html("{} <small>{}, {}</small>", audit.plan.title, audit.data.name, asked(audit))
 
 
 def trend_table(trend: Trend, *, number: int) -> Table:

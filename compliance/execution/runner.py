@@ -29,6 +29,7 @@ from django.utils import timezone
 from auditor.applications import Applications, Survey
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
+from auditor.decision_sources import PREFIX as DECISION_FILE
 from auditor.decision_sources import is_decision_file
 from auditor.environment import Environment
 from auditor.exceptions import InputError, Interrupted, RunError, StorageError, reason_of
@@ -48,7 +49,7 @@ from compliance.execution.progress import Progress
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor, chain_head
 from compliance.model_store import model_store
-from compliance.models import Audit, Worker
+from compliance.models import Audit, LanguageModelVersion, Worker
 from compliance.plans.depth import UNREAD, Depth, reads
 from compliance.registry.keeping import keep
 from reports.governance import COMPLETE, DesignApproval, Governance
@@ -509,7 +510,20 @@ def environment(timings: Mapping[str, float]) -> Environment:
 
 def _runs(audit: Audit) -> int:
     # Of every team: what was tried on these files elsewhere counts too.
-    return Audit.objects.filter(model__sha256=audit.model.sha256).count()
+    return Audit.objects.filter(model__in=versions_of_the_same_files(audit.model)).count()
+
+
+def versions_of_the_same_files(model: LanguageModelVersion) -> list[int]:
+    """Versions of the same bytes. Of a decision file the mapping is no part of them: another one is another try."""
+    rows = LanguageModelVersion.objects
+    if not is_decision_file(model.source):
+        return list(rows.filter(sha256=model.sha256).values_list("pk", flat=True))
+    mine = _files(model)
+    return [row.pk for row in rows.filter(source__startswith=DECISION_FILE) if _files(row) == mine]
+
+
+def _files(model: LanguageModelVersion) -> list[str]:
+    return sorted(file.sha256 for file in model.described.identity.files)
 
 
 def _utc(moment: datetime | None) -> str | None:

@@ -177,7 +177,26 @@ class FindingRecord(models.Model):
         return overdue(self.stands, due=self.due_on, today=today)
 
 
-class Sighting(Evidence):
+class OfRecord(Evidence):
+    """Evidence that belongs to a finding record, and with it to a team."""
+
+    record: models.ForeignKey[FindingRecord, FindingRecord]
+
+    class Meta:
+        abstract = True
+
+    @property
+    def team_id(self) -> int:
+        """The team of its record."""
+        return int(self.record.team_id)
+
+    @property
+    def event_object(self) -> str:
+        """What events call the record."""
+        return self.record.number
+
+
+class Sighting(OfRecord):
     """An audit saw a finding: the first time, or once more. ``trend`` is against the sighting before."""
 
     record = models.ForeignKey(FindingRecord, on_delete=models.PROTECT, related_name="sightings")
@@ -199,16 +218,6 @@ class Sighting(Evidence):
     def __str__(self) -> str:
         return f"{self.record} in {self.audit}"
 
-    @property
-    def team_id(self) -> int:
-        """The team of its record."""
-        return int(self.record.team_id)
-
-    @property
-    def event_object(self) -> str:
-        """What events call the record."""
-        return self.record.number
-
 
 class NotePurpose(models.TextChoices):
     """What somebody wrote or attached something for."""
@@ -217,7 +226,7 @@ class NotePurpose(models.TextChoices):
     FIX = "fix", "Evidence of the fix"
 
 
-class FindingNote(Evidence):
+class FindingNote(OfRecord):
     """What somebody wrote about a finding, with a file or without. It is added and never changed.
 
     The file lies in the data folder under its SHA-256.
@@ -248,13 +257,3 @@ class FindingNote(Evidence):
 
     def __str__(self) -> str:
         return f"{self.get_purpose_display().lower()} on {self.record} by {self.written_by}"
-
-    @property
-    def team_id(self) -> int:
-        """The team of its record."""
-        return int(self.record.team_id)
-
-    @property
-    def event_object(self) -> str:
-        """What events call the record."""
-        return self.record.number

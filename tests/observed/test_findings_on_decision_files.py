@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from auditor.behaviour.observed import prices
 from auditor.conclusions import adjust_and_conclude
 from auditor.decision_audit import conclude_decisions
+from auditor.finding_rules import times_threshold
+from auditor.finding_words import SEEN
 from auditor.findings import find
 from auditor.observed.building import taken
 from auditor.observed.columns import Numbers, Observed
@@ -113,3 +116,27 @@ def test_the_meaning_of_a_difference_tells_a_main_question_from_a_signal(large: 
     main = replace(found, role=Role.PRIMARY)
     assert "exploratory" not in wording.conclusion_meaning(Conclusion.DIFFERENCE_FOUND, design, [main])
     assert "(q below .10)" in wording.conclusion_meaning(Conclusion.DIFFERENCE_FOUND, design, [main, found])
+
+
+def test_of_one_severity_the_largest_beside_its_threshold_comes_first(large: Observed) -> None:
+    measured, findings = judged(large, use__policy_packs=["us-ecoa-regb", "us-fha"])
+    by_id = {item.id: item for item in measured}
+    thresholds = plan().thresholds
+    order = [
+        (finding.severity.rank, finding.conclusion in SEEN, times_threshold(by_id[finding.measurements[0]], thresholds))
+        for finding in findings
+    ]
+    assert order == sorted(order, reverse=True)
+    assert len({rank for rank, _, _ in order}) < len(order)  # otherwise severity alone ordered them
+
+
+def test_sizes_of_different_units_are_compared_by_their_thresholds(large: Observed) -> None:
+    gap = next(item for item in judged(large)[0] if item.unit == "rate_difference" and item.reference)
+    thresholds, one = plan().thresholds, replace(gap, estimate=-0.04)
+    assert times_threshold(one, thresholds) == pytest.approx(2.0)
+    assert times_threshold(replace(one, unit="sd", estimate=0.3), thresholds) == pytest.approx(3.0)
+    ratio = replace(one, unit="ratio", counts={"threshold": 0.8})
+    assert times_threshold(replace(ratio, estimate=1.25), thresholds) == pytest.approx(1.0)
+    assert times_threshold(replace(ratio, estimate=0.0), thresholds) == math.inf
+    assert times_threshold(replace(one, estimate=None), thresholds) == 0.0
+    assert times_threshold(replace(one, unit="count"), thresholds) == 0.0

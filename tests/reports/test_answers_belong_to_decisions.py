@@ -53,6 +53,30 @@ def test_an_exchanged_answer_is_refused(
     assert line in found[0]
 
 
+def test_a_request_that_asked_another_prompt_than_that_of_its_case_is_refused(files: Files) -> None:
+    [line] = refusals(changed(files, "cases.parquet", first("prompt", "Somebody else applies.")))
+    assert ": request: found one that asks something else; expected one that asks the prompt of its case" in line
+    assert line.endswith("(4 such)")  # the control asked it again three times
+
+
+def test_answers_of_two_cases_that_changed_places_are_refused_where_numbers_are_read_too(tmp_path: Path) -> None:
+    with answering() as server:
+        found = audited(tmp_path, server.url, tests__run=["counterfactual"])
+    files = {path.name: path.read_bytes() for path in found.evidence.iterdir()}
+    assert found.run.reading is not None
+    assert found.run.reading.readout == "log_odds"
+    assert refusals(files) == []
+
+    def exchanged(rows: pl.DataFrame) -> pl.DataFrame:
+        """Whole answers, so that each of their numbers is one that its request gave."""
+        one, other = rows.filter(pl.col("moment") == "")["case_id"].head(2)
+        return rows.with_columns(case_id=pl.col("case_id").replace({one: other, other: one}))
+
+    [line] = refusals(changed(files, "answers.parquet", exchanged))
+    assert ": request: found one about " in line
+    assert "; expected one about " in line
+
+
 @pytest.mark.parametrize("name", ["answers.parquet", "requests.parquet"])
 def test_a_run_that_asked_a_system_has_its_answers(files: Files, name: str) -> None:
     left = {key: data for key, data in files.items() if key != name}

@@ -48,6 +48,12 @@ def test_an_interval_without_zero_beside_a_large_adjusted_p_is_explained() -> No
     assert interval_and_p_apart([net(low=-0.05, high=0.02, p_adjusted=1.0)], DESIGN) == []
 
 
+def test_of_several_measures_the_one_whose_interval_and_p_part_ways_is_named() -> None:
+    apart = net(metric="neither_gap", p_adjusted=0.25, family="primary")
+    (said,) = interval_and_p_apart([apart, net(p_adjusted=0.01, family="primary")], DESIGN)
+    assert "gap of those decided neither way, Black − White (p = .25)" in said
+
+
 def test_a_band_that_holds_zero_beside_a_small_p_is_explained() -> None:
     (said,) = interval_and_p_apart([net(metric="cf_range_effect", low=-0.06, high=0.01, p_adjusted=0.002)], DESIGN)
     assert "The band holds zero and p is small: Black − White" in said
