@@ -210,10 +210,10 @@ def download(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
         raise Http404("not on this server, or not the file that was recorded")
     if from_elsewhere(request):
         return redirect(row)  # a link on another site takes no file: its page shows it, and who clicks there means it
-    if request.method == "HEAD":
+    if request.method == "HEAD":  # nothing is taken
         actions.require_export(audit=row, actor=site_actor(request))
-    else:
-        actions.export_file(audit=row, name=name, actor=site_actor(request))
+        return HttpResponse(headers={"Content-Length": str(path.stat().st_size)})
+    actions.export_file(audit=row, name=name, actor=site_actor(request))
     return FileResponse(path.open("rb"), as_attachment=True, filename=f"{row.number}-{name}")
 
 
