@@ -14,6 +14,12 @@ from compliance.form_fields import field_of
 from compliance.models import Audit
 
 
+class WithdrawalForm(forms.Form):
+    """That it is meant."""
+
+    confirmed = forms.BooleanField(label="Its pages and files are shown no more, from now on")
+
+
 class ReleaseForm(forms.Form):
     """To whom, until when, why; and that it is meant."""
 

@@ -15,7 +15,7 @@ from compliance import actions
 from compliance.access import permissions as access
 from compliance.dashboard import audit_views
 from compliance.dashboard.pages import page
-from compliance.dashboard.release_forms import ReleaseForm
+from compliance.dashboard.release_forms import ReleaseForm, WithdrawalForm
 from compliance.dashboard.releases import IN_IT, NOT_IN_IT, check_lines, files_of, releases_table, stands
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
@@ -44,7 +44,10 @@ def releases_page(request: HttpRequest) -> HttpResponseBase:
 @page
 def cover(request: HttpRequest, pk: int) -> HttpResponse:
     """The cover page of a release; of one that is over, that it is."""
-    release = _release(request, pk)
+    return _cover(request, _release(request, pk), WithdrawalForm())
+
+
+def _cover(request: HttpRequest, release: Release, form: WithdrawalForm, *, status: int = 200) -> HttpResponse:
     audit = release.audit
     files = files_of(audit) if release.current else []
     context = {
@@ -58,8 +61,9 @@ def cover(request: HttpRequest, pk: int) -> HttpResponse:
         "not_in_it": NOT_IN_IT,
         "mine": release.reader_id == request.user.pk,
         "may_withdraw": release.current and access.may(request.user, "delete_release", audit.team_id),
+        "form": form,
     }
-    return render(request, "compliance/release.html", context)
+    return render(request, "compliance/release.html", context, status=status)
 
 
 @require_POST
@@ -93,6 +97,9 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a release back, at once."""
     found = _release(request, pk)
     access.require(request.user, "delete_release", found.audit.team_id)
+    form = WithdrawalForm(request.POST)
+    if not form.is_valid():
+        return _cover(request, found, form, status=400)
     try:
         actions.withdraw_release(release=found, actor=site_actor(request))
         messages.success(request, "The release is withdrawn. Its pages and files are shown no more, from now on.")

@@ -75,7 +75,9 @@ def end(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 def _list(request: HttpRequest, *, form: WebhookForm | None = None, status: int = 200) -> HttpResponseBase:
     rows = Webhook.objects.for_user(request.user).select_related("team").defer("sealed")
-    counted = rows.annotate(waiting=_standing(DeliveryState.WAITING), given_up=_standing(DeliveryState.GIVEN_UP)).order_by("-pk")
+    counted = rows.annotate(
+        waiting=_standing(DeliveryState.WAITING), given_up=_standing(DeliveryState.GIVEN_UP)
+    ).order_by("-pk")
     listed = Paginator(counted, LINES).get_page(request.GET.get("page"))
     context = {"listed": listed, "asked": "", "form": form or WebhookForm(user=request.user)}
     tables = [webhooks_table(list(listed.object_list), lambda: counted.iterator(BATCH))]

@@ -69,12 +69,12 @@ SITE = {
         for button in ("stop", "force-stop", "retry")
     },
     "audits/<audit:number>/release/": Line(
-        "/audits/{audit.number}/release/", method="post", without=MISSING, allowed=400, foreign=MISSING
+        "/audits/{release.audit.number}/release/", method="post", without=MISSING, allowed=400, foreign=MISSING
     ),
     "released/": Line("/released/", without=200),
     "released/<key:pk>/": Line("/released/{release.pk}/", without=MISSING, foreign=MISSING),
     "released/<key:pk>/withdraw/": Line(
-        "/released/{release.pk}/withdraw/", method="post", without=MISSING, allowed=302, foreign=MISSING
+        "/released/{release.pk}/withdraw/", method="post", without=MISSING, allowed=400, foreign=MISSING
     ),
     # One's own notices and choices need no role.
     "notices/": Line("/notices/", without=200),

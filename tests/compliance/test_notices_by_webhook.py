@@ -227,7 +227,9 @@ def test_its_secret_is_sealed_shown_once_and_sealed_anew_by_rotation(
     assert send_due() == 1
     headers, body = receiver.arrived[0]
     stamp = headers["Plumbline-Timestamp"].encode()
-    assert headers["Plumbline-Signature"] == f"v1={hmac.new(secret.encode(), stamp + b'.' + body, 'sha256').hexdigest()}"
+    assert (
+        headers["Plumbline-Signature"] == f"v1={hmac.new(secret.encode(), stamp + b'.' + body, 'sha256').hexdigest()}"
+    )
 
 
 def test_a_secret_opens_for_no_other_address(administrator: User, receiver: Hook) -> None:

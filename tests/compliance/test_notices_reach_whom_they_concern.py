@@ -120,9 +120,7 @@ def test_a_proposed_system_is_told_to_the_other_administrators(people: dict[Role
 
 def test_a_failed_registration_is_told_to_who_asked_without_its_error(people: dict[Role, User]) -> None:
     officer = people[Role.COMPLIANCE_OFFICER]
-    row = actions.request_upload(
-        team=default_team(), name="Loans", file_name="a.csv", size=9, actor=actor_of(officer)
-    )
+    row = actions.request_upload(team=default_team(), name="Loans", file_name="a.csv", size=9, actor=actor_of(officer))
     actions.fail_registration(registration=row, error="applicant 17: race is 'x'", actor=ACTOR)
     actions.tell_people()
     notice = Notice.objects.get(kind="registration_failed")

@@ -68,7 +68,7 @@ ACTIONS = {
     "audits/<audit:number>/release/": Action(
         ("add_release",), {"reader": "{reader.pk}", "until": "{day}", "reason": "asked", "confirmed": "on"}
     ),
-    "released/<key:pk>/withdraw/": Action(("delete_release",)),
+    "released/<key:pk>/withdraw/": Action(("delete_release",), {"confirmed": "on"}),
     "notices/webhooks/": Action(
         ("add_webhook",),
         {"team": "{team.pk}", "name": "SIEM", "url": "http://127.0.0.1:9/x", "kinds": "finding_opened"},

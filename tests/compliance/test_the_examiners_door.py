@@ -100,13 +100,15 @@ def test_a_withdrawn_release_ends_at_once_with_an_event(client: Client, release:
     other = Client()
     other.force_login(approver)
     assert client.get("/audits/A-0001/").status_code == 200
-    assert other.post(f"/released/{release.pk}/withdraw/")["Location"] == f"/released/{release.pk}/"
+    assert other.post(f"/released/{release.pk}/withdraw/").status_code == 400  # not confirmed
+    said = {"confirmed": "on"}
+    assert other.post(f"/released/{release.pk}/withdraw/", said)["Location"] == f"/released/{release.pk}/"
     assert client.get("/audits/A-0001/").status_code == 404
     assert client.get("/audits/A-0001/report.pdf").status_code == 404
     assert "withdrawn" in text_of(client.get(f"/released/{release.pk}/"))
     event = Event.objects.get(action="audit.release_withdrawn")
     assert (event.actor, event.object) == ("ava", finished.number)
-    assert "is withdrawn already" in text_of(other.post(f"/released/{release.pk}/withdraw/", follow=True))
+    assert "is withdrawn already" in text_of(other.post(f"/released/{release.pk}/withdraw/", said, follow=True))
 
 
 def test_the_examiner_withdraws_nothing_and_releases_nothing(client: Client, release: Release) -> None:
@@ -183,9 +185,7 @@ def test_a_day_that_is_past_and_a_reason_of_spaces_are_refused(finished: Audit, 
     with pytest.raises(StateError, match="is past; expected a date in the future"):
         actions.release_audit(audit=finished, reader=examiner, until=now, reason="x", actor=ACTOR)
     with pytest.raises(StateError, match="no reason is given"):
-        actions.release_audit(
-            audit=finished, reader=examiner, until=now + timedelta(days=1), reason="  ", actor=ACTOR
-        )
+        actions.release_audit(audit=finished, reader=examiner, until=now + timedelta(days=1), reason="  ", actor=ACTOR)
 
 
 def test_a_team_without_an_examiner_is_told_where_one_is_invited(client: Client, finished: Audit) -> None:
