@@ -1,4 +1,4 @@
-"""A release in a real Chromium, on a served site with its notifier: mail and webhook arrive, the examiner reads, it ends.
+"""A release in a real Chromium, on a served site with its notifier: told by mail and webhook, read, withdrawn.
 
 An administrator sets a webhook, an approver releases an audit by the date picker, the examiner is told on the site, by
 mail and the receiver by a signed request; the examiner reads the cover page and the audit until it is withdrawn. On

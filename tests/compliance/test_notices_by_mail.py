@@ -1,10 +1,11 @@
-"""Notices by mail, handed to a real mail server: only to confirmed addresses, with nothing of applications, at most a day."""
+"""Notices by mail, to a real mail server: to confirmed addresses only, without applications, tried for a day."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import time_machine
@@ -159,7 +160,7 @@ def test_a_dead_server_is_tried_for_a_day_and_the_page_says_that_it_was_given_up
         moments.append(now - begun)
     assert moments[-1] >= GIVEN_UP_AFTER
     assert len(moments) < 25
-    gaps = [after - before for before, after in zip(moments, moments[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(moments)]
     assert gaps == sorted(gaps)
     client.force_login(owner)
     assert "given up after a day" in client.get("/notices/").content.decode()

@@ -1,4 +1,4 @@
-"""Who is told of which event: by role, by team, by what is theirs; each once, and nobody of what they did themselves."""
+"""Who is told of which event: by role, by team, by what is theirs; each once, and nobody of their own doing."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ MODEL = {
 }  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
 OWN = ("notices/read/", "notices/choices/", "notices/address/", "notices/address/remove/",
-       "notices/address/<str:token>/", "login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/", "admin/logout/",
-       "admin/password_change/")  # fmt: skip
+       "notices/address/<str:token>/", "login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/",
+       "admin/logout/", "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
 
