@@ -83,6 +83,13 @@ class Environment(BaseSettings):
     )
     step_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(3_600, validation_alias="PLUMBLINE_STEP_SECONDS")
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
+    url: str = Field("", validation_alias="PLUMBLINE_URL")
+    mail_host: str = Field("", validation_alias="PLUMBLINE_MAIL_HOST")
+    mail_port: Annotated[int, Field(ge=1, le=65_535)] = Field(25, validation_alias="PLUMBLINE_MAIL_PORT")
+    mail_user: str = Field("", validation_alias="PLUMBLINE_MAIL_USER")
+    mail_password: SecretStr = Field(SecretStr(""), validation_alias="PLUMBLINE_MAIL_PASSWORD")
+    mail_tls: Literal["off", "starttls", "tls"] = Field("off", validation_alias="PLUMBLINE_MAIL_TLS")
+    mail_from: str = Field("plumbline@localhost", validation_alias="PLUMBLINE_MAIL_FROM")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
 
@@ -99,6 +106,21 @@ class Environment(BaseSettings):
         if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
             raise ValueError("expected cpu, cuda or cuda:NUMBER")
         return name
+
+    @field_validator("url")
+    @classmethod
+    def _is_origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("expected an address such as https://plumbline.example.org")
+        return url.rstrip("/")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, text: str) -> str:
+        if "@" not in text or not text.isprintable():
+            raise ValueError("expected an address such as plumbline@example.org")
+        return text
 
     @field_validator("redis_url")
     @classmethod
@@ -124,7 +146,7 @@ def read_environment() -> Environment:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "environment"
-        secret = name in ("PLUMBLINE_SECRET_KEY", *ADDRESSES)
+        secret = name in ("PLUMBLINE_SECRET_KEY", "PLUMBLINE_MAIL_PASSWORD", *ADDRESSES)
         found = "" if secret else f"{str(first['input'])[:80]!r}: "
         message = str(first["msg"]).removeprefix("Value error, ")
         raise ImproperlyConfigured(f"{name}: {found}{message[:1].lower()}{message[1:]}") from error

@@ -50,6 +50,9 @@ CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates")
 # The ready-made plans that are offered on the site.
 PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2
+NOTICE_SECONDS = 10.0
+# The site's own address, before the links of mail and webhooks; empty leaves them as paths.
+SITE_URL = _environment.url
 DEVICE = _environment.device
 
 DEBUG = _environment.debug
@@ -100,6 +103,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "compliance.notices.header.unread",
+                "compliance.dashboard.door.door",
             ],
         },
     },
@@ -120,7 +125,13 @@ CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(_redis_url, DATA_FOL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "audits"
 SWEEP_QUEUE = "sweep"
-CELERY_TASK_ROUTES = {"compliance.reap": {"queue": SWEEP_QUEUE}, "compliance.register": {"queue": SWEEP_QUEUE}}
+# Notices have a queue of their own, so that they wait neither for an audit nor for an import.
+NOTICE_QUEUE = "notices"
+CELERY_TASK_ROUTES = {
+    "compliance.reap": {"queue": SWEEP_QUEUE},
+    "compliance.register": {"queue": SWEEP_QUEUE},
+    "compliance.notify": {"queue": NOTICE_QUEUE},
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -150,10 +161,23 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "compliance.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
+    "notify": {"task": "compliance.notify", "schedule": NOTICE_SECONDS, "options": {"expires": NOTICE_SECONDS}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat")
 CELERY_BEAT_SCHEDULER = "compliance.execution.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+
+# Mail. Without a server it is written to the notifier's output.
+
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _environment.mail_host else 'console'}.EmailBackend"
+EMAIL_HOST = _environment.mail_host
+EMAIL_PORT = _environment.mail_port
+EMAIL_HOST_USER = _environment.mail_user
+EMAIL_HOST_PASSWORD = _environment.mail_password.get_secret_value()
+EMAIL_USE_TLS = _environment.mail_tls == "starttls"
+EMAIL_USE_SSL = _environment.mail_tls == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _environment.mail_from
 
 CACHES = {
     "default": (

@@ -28,6 +28,7 @@ urlpatterns = [
     path("register/", include("compliance.registry.urls")),
     path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
+    path("notices/", include("compliance.notices.urls")),
     # Django would name the address of any row, of any team, to any member of staff.
     path("admin/r/<path:rest>", _nothing),
     # Django's own asks for the old password as often as anybody likes; this one counts.

@@ -95,6 +95,9 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "approve_systemlisting",
         "withdraw_systemlisting",
         "add_systemkey",
+        "view_webhook",
+        "add_webhook",
+        "delete_webhook",
     },
 }
 

@@ -21,13 +21,21 @@ from compliance.actions.audits import (
     start_ungoverned_audit,
     stop_audit,
 )
-from compliance.actions.exports import export_file, may_export, view_evidence
+from compliance.actions.exports import export_file, may_export, require_export, view_evidence
 from compliance.actions.findings import (
     answer_finding,
     download_attachment,
     move_finding,
     note_finding,
     propose_rejection,
+)
+from compliance.actions.notices import (
+    choose_notices,
+    confirm_mail_address,
+    mark_read,
+    remove_mail_address,
+    set_mail_address,
+    tell_people,
 )
 from compliance.actions.packs import load_shipped_packs, review_pack
 from compliance.actions.people import (
@@ -67,6 +75,7 @@ from compliance.actions.retests import retest_finding
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
+from compliance.actions.webhooks import end_webhook, renew_webhook_secret, set_webhook
 
 __all__ = [
     "add_member",
@@ -76,12 +85,15 @@ __all__ = [
     "begin_audit",
     "begin_draft",
     "begin_registration",
+    "choose_notices",
+    "confirm_mail_address",
     "confirm_stopped",
     "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
     "download_attachment",
     "end_upload",
+    "end_webhook",
     "enter_earlier_findings",
     "erase_system_key",
     "expire_acceptances",
@@ -99,6 +111,7 @@ __all__ = [
     "keep_mapping",
     "keep_upload",
     "load_shipped_packs",
+    "mark_read",
     "may_export",
     "move_finding",
     "name_of",
@@ -115,21 +128,27 @@ __all__ = [
     "register_model",
     "register_plan",
     "release_audit",
+    "remove_mail_address",
     "remove_member",
+    "renew_webhook_secret",
     "replace_upload",
     "request_audit",
     "request_data",
     "request_model",
     "request_upload",
+    "require_export",
     "retest_finding",
     "retry_audit",
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "set_mail_address",
     "set_password_by_link",
     "set_system_key",
+    "set_webhook",
     "start_ungoverned_audit",
     "stop_audit",
+    "tell_people",
     "try_again",
     "view_evidence",
     "withdraw_account_link",

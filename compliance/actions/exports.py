@@ -18,9 +18,8 @@ def may_export(user: Any, audit: Audit) -> bool:
     return access.may(user, "export_audit", audit.team_id) or released.exists()
 
 
-@transaction.atomic
-def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
-    """A published file is handed out.
+def require_export(*, audit: Audit, actor: Actor) -> None:
+    """Refuse whoever may not take an audit's files.
 
     Raises
     ------
@@ -29,6 +28,18 @@ def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
     """
     if actor.user is not None and not may_export(actor.user, audit):
         raise PermissionDenied(f"{actor.name}: may not export audits of {audit.team}")
+
+
+@transaction.atomic
+def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
+    """A published file is handed out.
+
+    Raises
+    ------
+    PermissionDenied
+        As `require_export`.
+    """
+    require_export(audit=audit, actor=actor)
     payload = {"file": name, "sha256": audit.files.get(name, "")}
     append_event(actor=actor, action="evidence.downloaded", object=audit.number, payload=payload, team=audit.team)
 

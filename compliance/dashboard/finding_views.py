@@ -29,7 +29,7 @@ from compliance.dashboard import finding_list, finding_page, finding_tables
 from compliance.dashboard.finding_forms import AnswerForm, MoveForm, NoteForm, RejectionForm, RetestForm
 from compliance.dashboard.home_page import AGES
 from compliance.dashboard.links import cases_link
-from compliance.dashboard.pages import page
+from compliance.dashboard.pages import for_officers, page
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.governance.finding_states import ANSWERED_IN, FindingState
@@ -43,6 +43,7 @@ Sent = forms.Form | None
 
 
 @page
+@for_officers
 def findings(request: HttpRequest) -> HttpResponseBase:
     """Findings over all audits, worst first."""
     access.need(request.user, "view_audit")

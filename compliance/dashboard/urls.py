@@ -6,7 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance.dashboard import audit_views, finding_views, first_steps_views, live, views
+from compliance.dashboard import audit_views, finding_views, first_steps_views, live, release_views, views
 
 
 class AuditNumber:
@@ -71,6 +71,10 @@ urlpatterns = [
     path("models/<key:number>/", views.model, name="model"),
     path("audits/", views.audits, name="audits"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
+    path("audits/<audit:number>/release/", release_views.release, name="release"),
+    path("released/", release_views.releases, name="releases"),
+    path("released/<key:pk>/", release_views.cover, name="released"),
+    path("released/<key:pk>/withdraw/", release_views.withdraw, name="release_withdraw"),
     path("audits/<audit:number>/live/", live.fragment, name="live"),
     path("audits/<audit:number>/stop/", live.stop, name="stop"),
     path("audits/<audit:number>/force-stop/", live.force_stop, name="force-stop"),

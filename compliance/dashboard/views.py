@@ -25,7 +25,8 @@ from compliance.dashboard import (
 )
 from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
-from compliance.dashboard.pages import page
+from compliance.dashboard.pages import for_officers, page
+from compliance.dashboard.release_views import releases_page
 from compliance.exceptions import EvidenceError
 from compliance.execution.job import ACTIVE, JobState
 from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel
@@ -41,7 +42,9 @@ SHORT = 6
 
 @page
 def home(request: HttpRequest) -> HttpResponseBase:
-    """What waits, what is open, how the models stand."""
+    """What waits, what is open, how the models stand; for whoever only examines, what was released to them."""
+    if access.only_examines(request.user):
+        return releases_page(request)
     now, audits = timezone.now(), _audits(request)
     done = audited_models.finished(audits)
     counted = home_page.live_findings(request.user, today=now.date())
@@ -87,6 +90,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
 
 
 @page
+@for_officers
 def audits(request: HttpRequest) -> HttpResponseBase:
     """All audits, newest first."""
     rows = _audits(request)
@@ -121,6 +125,7 @@ def _every_audit_line(rows: AuditQuerySet) -> Iterator[dict[str, Any]]:
 
 
 @page
+@for_officers
 def models(request: HttpRequest) -> HttpResponseBase:
     """The audited models, by tier and last conclusion."""
     now, audited = timezone.now(), audited_models.audited_models(audited_models.finished(_audits(request)))
@@ -155,6 +160,7 @@ def models(request: HttpRequest) -> HttpResponseBase:
 
 
 @page
+@for_officers
 def model(request: HttpRequest, number: int) -> HttpResponseBase:
     """One model: every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)

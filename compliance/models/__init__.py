@@ -3,6 +3,16 @@
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.findings import FindingNote, FindingRecord, NotePurpose, Sighting
+from compliance.models.notices import (
+    DeliveryState,
+    MailAddress,
+    MailDelivery,
+    Notice,
+    NoticeChoice,
+    NoticeCursor,
+    Webhook,
+    WebhookDelivery,
+)
 from compliance.models.packs import PolicyPackReview, PolicyPackVersion
 from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
@@ -28,6 +38,7 @@ __all__ = [
     "ChainHead",
     "ChunkState",
     "DataSetVersion",
+    "DeliveryState",
     "DesignState",
     "Event",
     "EventPayload",
@@ -37,9 +48,14 @@ __all__ = [
     "FirstRunLink",
     "LanguageModel",
     "LanguageModelVersion",
+    "MailAddress",
+    "MailDelivery",
     "MeasurementRow",
     "Membership",
     "NotePurpose",
+    "Notice",
+    "NoticeChoice",
+    "NoticeCursor",
     "PlanDecision",
     "PlanDraft",
     "PlanVersion",
@@ -54,6 +70,8 @@ __all__ = [
     "SystemListing",
     "SystemState",
     "Team",
+    "Webhook",
+    "WebhookDelivery",
     "Worker",
     "default_team",
 ]

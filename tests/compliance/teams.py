@@ -118,6 +118,14 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
             reason="asked",
             actor=Actor(name=lists.username, role="site", user=lists),
         ),
+        "webhook": actions.set_webhook(
+            team=team,
+            name=name,
+            url="http://127.0.0.1:9/hook",
+            networks=[],
+            kinds=["finding_opened"],
+            actor=Actor(name=lists.username, role="site", user=lists),
+        )[0],
         "policypackversion": pack,
         "policypackreview": PolicyPackReview.objects.first()
         or actions.review_pack(pack=pack, due=due, note="read", actor=ACTOR),

@@ -68,6 +68,29 @@ SITE = {
         )
         for button in ("stop", "force-stop", "retry")
     },
+    "audits/<audit:number>/release/": Line(
+        "/audits/{release.audit.number}/release/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
+    "released/": Line("/released/", without=200),
+    "released/<key:pk>/": Line("/released/{release.pk}/", without=MISSING, foreign=MISSING),
+    "released/<key:pk>/withdraw/": Line(
+        "/released/{release.pk}/withdraw/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
+    # One's own notices and choices need no role.
+    "notices/": Line("/notices/", without=200),
+    "notices/read/": Line("/notices/read/", method="post", without=302, allowed=302),
+    "notices/choices/": Line("/notices/choices/", without=200),
+    "notices/address/": Line("/notices/address/", method="post", without=400, allowed=400),
+    "notices/address/remove/": Line("/notices/address/remove/", method="post", without=302, allowed=302),
+    "notices/address/<str:token>/": Line("/notices/address/x/", without=200),
+    "notices/webhooks/": Line("/notices/webhooks/"),
+    "notices/webhooks/<key:pk>/": Line("/notices/webhooks/{webhook.pk}/", without=MISSING, foreign=MISSING),
+    "notices/webhooks/<key:pk>/secret/": Line(
+        "/notices/webhooks/{webhook.pk}/secret/", method="post", without=MISSING, foreign=MISSING
+    ),
+    "notices/webhooks/<key:pk>/end/": Line(
+        "/notices/webhooks/{webhook.pk}/end/", method="post", without=MISSING, allowed=302, foreign=MISSING
+    ),
     "audits/<audit:number>/": Line("/audits/{audit.number}/", without=MISSING, foreign=MISSING),
     "audits/<audit:number>/numbers/<str:name>/": Line(
         "/audits/{audit.number}/numbers/every/", without=MISSING, foreign=MISSING
@@ -294,11 +317,12 @@ def test_an_examiner_reads_the_released_audit_and_nothing_else(
 ) -> None:
     examiner = User.objects.get(username="examiner own")
     client.force_login(examiner)
-    for name in ("home", "findings"):
-        assert client.get("/" if name == "home" else "/findings/").status_code == 200
+    assert [row.audit for row in client.get("/").context["listed"]] == [own["audit"]]
+    for name in ("audits", "models", f"models/{own['audit'].model_id}", "findings"):
+        assert client.get(f"/{name}/")["Location"] == "/"
     assert client.get(f"/audits/{own['audit'].number}/").status_code == 200
     assert client.get(f"/audits/{foreign['audit'].number}/").status_code == 404
-    assert [line["audit"] for line in client.get("/audits/").context["lines"]] == [own["audit"]]
+    assert client.get(f"/released/{foreign['release'].pk}/").status_code == 404
     assert client.get("/register/").status_code == 403
     assert client.get("/admin/").status_code == 302
     assert list(Audit.objects.for_user(examiner)) == [own["audit"]]

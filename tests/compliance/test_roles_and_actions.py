@@ -36,8 +36,9 @@ MODEL = {
     "decision_role": "advisory", "risk_tier": "1", "access": "internals",
 }  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
-OWN = ("login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/", "admin/logout/",
-       "admin/password_change/")  # fmt: skip
+OWN = ("notices/read/", "notices/choices/", "notices/address/", "notices/address/remove/",
+       "notices/address/<str:token>/", "login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/",
+       "admin/logout/", "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
 
@@ -64,6 +65,16 @@ ACTIONS = {
     "findings/<finding:number>/retest/": Action(
         ("run_audit",), {"model": "{another.pk}", "token": "a" * 32}
     ),
+    "audits/<audit:number>/release/": Action(
+        ("add_release",), {"reader": "{reader.pk}", "until": "{day}", "reason": "asked", "confirmed": "on"}
+    ),
+    "released/<key:pk>/withdraw/": Action(("delete_release",), {"confirmed": "on"}),
+    "notices/webhooks/": Action(
+        ("add_webhook",),
+        {"team": "{team.pk}", "name": "SIEM", "url": "http://127.0.0.1:9/x", "kinds": "finding_opened"},
+    ),
+    "notices/webhooks/<key:pk>/secret/": Action(("add_webhook",)),
+    "notices/webhooks/<key:pk>/end/": Action(("delete_webhook",)),
     "people/invite/": Action(("add_membership",), {"team": "{team.pk}", "name": "x", "role": "validator"}),
     "people/<key:team>/<key:pk>/new-password/": Action(("add_membership",)),
     # A name that the team does not use yet makes a language model, and not only a version of one.

@@ -43,7 +43,8 @@ class Command(PlainCommand):
         ensure_tables()
         _find(settings.DEVICE)
         announce(name=options["name"], queues=queues)
-        heard = ",".join((*queues, settings.SWEEP_QUEUE))  # whichever worker is free sweeps
+        # Whichever worker is free sweeps, and sends notices where no notifier runs.
+        heard = ",".join((*queues, settings.SWEEP_QUEUE, settings.NOTICE_QUEUE))
         app.worker_main(
             ["--quiet", "worker", "--loglevel", "WARNING", "--queues", heard, "--hostname", f"{options['name']}@%h",
              "--without-gossip", "--without-mingle", "--without-heartbeat"]
