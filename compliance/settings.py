@@ -50,6 +50,8 @@ CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates")
 # The ready-made plans that are offered on the site.
 PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2
+# Months from one validation of a model to the next, by its tier.
+REVALIDATION_MONTHS = dict(enumerate(_environment.revalidation_months, start=1))
 DEVICE = _environment.device
 
 DEBUG = _environment.debug
