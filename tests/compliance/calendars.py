@@ -37,9 +37,7 @@ def counted(
     return _governed(number, plan, finished_at, EFFECT if found else GONE)
 
 
-def too_small(
-    *, number: int = 1, plan: PlanVersion | None = None, finished_at: datetime | None = None
-) -> Audit:
+def too_small(*, number: int = 1, plan: PlanVersion | None = None, finished_at: datetime | None = None) -> Audit:
     """A finished, governed audit that could not tell."""
     return _governed(number, plan, finished_at, CANNOT_SAY)
 

@@ -81,7 +81,13 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
 
 def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     """One row of every register, by its model's name; policy packs belong to nobody and are the same for all."""
-    from tests.compliance.governed import GONE, actor_of, approved_plan, open_finding, run  # which makes its people here
+    from tests.compliance.governed import (  # which makes its people here
+        GONE,
+        actor_of,
+        approved_plan,
+        open_finding,
+        run,
+    )
 
     audit = make_team_audit(team, name=name)
     examiner = make_person(f"examiner {name}", team, [Role.EXAMINER])

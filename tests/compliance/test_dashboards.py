@@ -20,6 +20,7 @@ from django.utils import timezone
 from auditor.comparison import compare_versions
 from auditor.records import Conclusion, Severity
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.dashboard.audited_models import finished as finished_rows
 from compliance.dashboard.audited_models import registered_models
 from compliance.dashboard.home_page import live_findings, matrix
@@ -28,7 +29,6 @@ from compliance.dashboard.prompts import marked, strength
 from compliance.execution.runner import audit_folder
 from compliance.governance.deadlines import remediation_days
 from compliance.governance.revalidation import months_after, revalidation_months
-from compliance.access.roles import Role
 from compliance.models import Audit, FindingRecord, default_team
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate

@@ -148,7 +148,14 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     another = version_of(default_team(), 7)
     approved = approved_plan(default_team(), name="another")
-    return {**found, "another": another, "approved": approved, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
+    return {
+        **found,
+        "another": another,
+        "approved": approved,
+        "newcomer": make_person("newcomer"),
+        "reader": reader,
+        "day": day,
+    }
 
 
 def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:

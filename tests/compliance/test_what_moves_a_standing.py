@@ -17,7 +17,7 @@ from compliance.governance.standing import due_dates, last_that_count
 from compliance.models import Approval, Audit, LanguageModel, default_team
 from tests.compliance.calendars import counted, officer, scheduled, too_small
 from tests.compliance.factories import ACTOR
-from tests.compliance.governed import actor_of, approved_plan, version_of
+from tests.compliance.governed import approved_plan, version_of
 from tests.compliance.teams import make_team_audit
 from tests.compliance.test_officers_site import text_of
 
@@ -114,9 +114,7 @@ def test_an_institution_sets_its_own_months(settings: Any) -> None:
 
 def test_a_retired_model_has_no_date(ola: Client) -> None:
     audit = counted()
-    actions.decide_on_language_model(
-        language_model=audit.model.language_model, approval=Approval.RETIRED, actor=ACTOR
-    )
+    actions.decide_on_language_model(language_model=audit.model.language_model, approval=Approval.RETIRED, actor=ACTOR)
     assert (standing().due, standing().reason, due_dates()) == (None, "it is retired", [])
     assert "This model is retired." in text_of(ola.get(standing().link).content)
 

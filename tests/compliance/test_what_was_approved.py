@@ -1,4 +1,4 @@
-"""A version is approved by a second person, resting on governed audits of it; another word about its model ends that."""
+"""A version is approved by a second person, resting on its governed audits; another word about its model ends that."""
 
 from __future__ import annotations
 
@@ -189,9 +189,7 @@ def test_nobody_approves_a_version_in_which_they_had_a_part(part: str, ola: Acto
 def test_nobody_approves_a_version_that_they_registered(ola: Actor) -> None:
     bo = both("bo")
     model = actions.open_language_model(team=default_team(), description={"name": "demo:x"}, actor=ACTOR)
-    actions.register_model(
-        source="demo:x", sha256=f"{1:064x}", manifest=NO_FILES, language_model=model, actor=bo
-    )
+    actions.register_model(source="demo:x", sha256=f"{1:064x}", manifest=NO_FILES, language_model=model, actor=bo)
     with pytest.raises(StateError, match="bo described the model or registered this version"):
         decide(propose(counted(), ola), bo)
 
@@ -332,7 +330,7 @@ def test_a_change_past_the_actions_is_shown_and_named(
     approved: LanguageModelVersion, tmp_path: Path, column: str
 ) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE compliance_languagemodel SET {column}")  # noqa: S608, of the list above
+        cursor.execute(f"UPDATE compliance_languagemodel SET {column}")
     standing = version_standing(fresh(approved))
     assert standing.words == "not approved: it is not what was approved, and no event tells of the change"
     lines = list(problems(folder=tmp_path))
