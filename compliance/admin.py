@@ -12,6 +12,7 @@ from compliance.audits.asking import request_page
 from compliance.models import (
     Audit,
     AuditChunk,
+    AuditSchedule,
     Event,
     FindingNote,
     FindingRecord,
@@ -102,6 +103,16 @@ class FindingRecordAdmin(ReadOnlyAdmin):
     list_filter = ("state", "severity")
     list_select_related = ("team", "owner")
     search_fields = ("=serial", "title", "language_model__name")
+
+
+@admin.register(AuditSchedule)
+class AuditScheduleAdmin(ReadOnlyAdmin):
+    """Re-audits that start by themselves. Their pages on the site make, pause and end them."""
+
+    list_display = ("__str__", "team", "plan", "language_model", "rhythm", "next_on", "state", "made_by", "last_audit")
+    list_filter = ("state", "next_on")
+    list_select_related = ("team", "plan", "language_model", "last_audit")
+    search_fields = ("plan__name", "plan__title", "language_model__name", "made_by")
 
 
 @admin.register(Sighting)

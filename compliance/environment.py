@@ -82,6 +82,10 @@ class Environment(BaseSettings):
         8_192, validation_alias="PLUMBLINE_PREPARE_MB"
     )
     step_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(3_600, validation_alias="PLUMBLINE_STEP_SECONDS")
+    # Months from one validation of a model to the next in tiers 1 to 4: no law sets them, an institution does.
+    revalidation_months: Annotated[list[int], NoDecode, BeforeValidator(_listed)] = Field(
+        [12, 24, 36, 36], validation_alias="PLUMBLINE_REVALIDATION_MONTHS"
+    )
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     url: str = Field("", validation_alias="PLUMBLINE_URL")
     mail_host: str = Field("", validation_alias="PLUMBLINE_MAIL_HOST")
@@ -121,6 +125,13 @@ class Environment(BaseSettings):
         if "@" not in text or not text.isprintable():
             raise ValueError("expected an address such as plumbline@example.org")
         return text
+
+    @field_validator("revalidation_months")
+    @classmethod
+    def _one_a_tier(cls, months: list[int]) -> list[int]:
+        if len(months) != 4 or not all(1 <= item <= 120 for item in months):
+            raise ValueError("expected four numbers of months from 1 to 120, one a tier")
+        return months
 
     @field_validator("redis_url")
     @classmethod

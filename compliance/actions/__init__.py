@@ -8,6 +8,7 @@ from compliance.actions.account_links import (
     set_password_by_link,
     withdraw_account_link,
 )
+from compliance.actions.approvals import decide_on_version, propose_version, withdraw_approval
 from compliance.actions.audits import (
     begin_audit,
     confirm_stopped,
@@ -46,7 +47,7 @@ from compliance.actions.people import (
     remove_member,
     withdraw_release,
 )
-from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft
+from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft, submit_design_again
 from compliance.actions.registrations import (
     begin_registration,
     end_upload,
@@ -72,6 +73,14 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
+from compliance.actions.schedules import (
+    follow_tiers,
+    hold_schedule,
+    make_schedule,
+    move_schedule,
+    remind,
+    start_scheduled_audit,
+)
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
@@ -90,6 +99,7 @@ __all__ = [
     "confirm_stopped",
     "decide_on_design",
     "decide_on_language_model",
+    "decide_on_version",
     "describe_language_model",
     "download_attachment",
     "end_upload",
@@ -103,17 +113,21 @@ __all__ = [
     "find_account_link",
     "finish_audit",
     "finish_registration",
+    "follow_tiers",
     "force_stop",
     "freeze_audit",
+    "hold_schedule",
     "invite",
     "join_by_link",
     "keep_look",
     "keep_mapping",
     "keep_upload",
     "load_shipped_packs",
+    "make_schedule",
     "mark_read",
     "may_export",
     "move_finding",
+    "move_schedule",
     "name_of",
     "name_team",
     "note_finding",
@@ -123,11 +137,13 @@ __all__ = [
     "pause_audit",
     "propose_rejection",
     "propose_system",
+    "propose_version",
     "register_data",
     "register_draft",
     "register_model",
     "register_plan",
     "release_audit",
+    "remind",
     "remove_mail_address",
     "remove_member",
     "renew_webhook_secret",
@@ -146,12 +162,15 @@ __all__ = [
     "set_password_by_link",
     "set_system_key",
     "set_webhook",
+    "start_scheduled_audit",
     "start_ungoverned_audit",
     "stop_audit",
+    "submit_design_again",
     "tell_people",
     "try_again",
     "view_evidence",
     "withdraw_account_link",
+    "withdraw_approval",
     "withdraw_release",
     "withdraw_system",
 ]

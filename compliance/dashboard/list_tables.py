@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -95,7 +96,12 @@ def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
             Column("data", "", lambda line: line["audit"].data.name),
             Column("prompts", "", lambda line: line["audit"].prompts),
             Column("state", "", lambda line: line["audit"].get_state_display()),
-            Column("governed", "", lambda line: line["audit"].governed),
+            Column(
+                "governed",
+                "Kind",
+                lambda line: line["audit"].governed,
+                lambda line: "Governed" if line["audit"].governed else "Trial run",
+            ),
             Column("conclusion", "Conclusion", _lead_code, lambda line: concluded(line["audit"], _lead_code(line))),
             Column(
                 "findings",
@@ -138,7 +144,7 @@ def _counts_cell(line: Mapping[str, Any]) -> str:
 
 
 def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
-    """Audited models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
+    """Registered models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
     return Table(
         name="models",
         title="Models",
@@ -147,23 +153,41 @@ def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
         columns=(
             Column("model", "Model", lambda line: line["audited"].name, _audited_link, "long"),
             Column("tier", "Tier", lambda line: line["audited"].tier),
-            Column(
-                "conclusion",
-                "Last conclusion",
-                lambda line: line["audited"].conclusion.value,
-                lambda line: code(line["audited"].conclusion),
-            ),
-            Column("audit", "Last audit", lambda line: line["audited"].audit, _last_audit_cell),
-            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("conclusion", "Last conclusion", _standing_code, _standing_cell),
+            Column("audit", "Rests on", _standing_audit, _last_audit_cell),
+            Column("finished_at", "", _standing_day),
+            Column("trial_runs", "Trial runs", lambda line: line["audited"].trials, None, "num"),
             Column("under_way", "", lambda line: ", ".join(audit.number for audit in line["under_way"])),
-            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell, "num"),
+            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell),
+            Column("no_date_because", "", lambda line: line["audited"].reason),
             Column("days_overdue", "", lambda line: max(0, line["days"])),
         ),
     )
 
 
-def _audited_link(line: Mapping[str, Any]) -> SafeString:
-    return format_html('<a href="{}">{}</a>', line["audited"].link, line["audited"].name)
+def _standing_code(line: Mapping[str, Any]) -> str | None:
+    basis = line["audited"].basis
+    return basis.conclusion.value if basis is not None else None
+
+
+def _standing_cell(line: Mapping[str, Any]) -> SafeString | str:
+    basis = line["audited"].basis
+    return code(basis.conclusion) if basis is not None else numbers.DASH
+
+
+def _standing_audit(line: Mapping[str, Any]) -> str | None:
+    basis = line["audited"].basis
+    return basis.audit if basis is not None else None
+
+
+def _standing_day(line: Mapping[str, Any]) -> datetime | None:
+    basis = line["audited"].basis
+    return basis.finished_at if basis is not None else None
+
+
+def _audited_link(line: Mapping[str, Any]) -> str:
+    audited: AuditedModel = line["audited"]
+    return format_html('<a href="{}">{}</a>', audited.link, audited.name) if audited.link else audited.name
 
 
 def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
@@ -173,13 +197,18 @@ def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
     return format_html("{}{}", _last_audit(line["audited"]), under_way)
 
 
-def _last_audit(audited: AuditedModel) -> SafeString:
-    at = reverse("audit", args=[audited.audit])
-    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.audit, day(audited.finished_at))
+def _last_audit(audited: AuditedModel) -> SafeString | str:
+    if audited.basis is None:
+        return numbers.DASH
+    at = reverse("audit", args=[audited.basis.audit])
+    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.basis.audit, day(audited.basis.finished_at))
 
 
 def _due_cell(line: Mapping[str, Any]) -> str:
-    said = day(line["audited"].due)
+    audited: AuditedModel = line["audited"]
+    if audited.due is None:
+        return format_html("{} <small>{}</small>", numbers.DASH, audited.reason)
+    said = day(audited.due)
     return format_html('<span class="late">{}</span>', said) if line["days"] > 0 else said
 
 
@@ -193,10 +222,8 @@ def overdue_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
         columns=(
             Column("model", "Model", lambda line: line["audited"].name, _overdue_cell),
             Column("tier", "", lambda line: line["audited"].tier),
-            Column(
-                "audit", "Last audit", lambda line: line["audited"].audit, lambda line: _last_audit(line["audited"])
-            ),
-            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("audit", "Rests on", _standing_audit, lambda line: _last_audit(line["audited"])),
+            Column("finished_at", "", _standing_day),
             Column("due", "", lambda line: line["audited"].due),
             Column("days_overdue", "Overdue", lambda line: line["days"], _days_cell, "num"),
         ),
@@ -244,11 +271,11 @@ def _task_due(task: Any) -> str:
     return format_html('<span class="late">{}</span>', said or "overdue") if task.late else said or numbers.DASH
 
 
-def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
-    """All audits of a model; a line has ``audit``, ``version`` and ``conclusion``."""
+def history_table(lines: Sequence[Mapping[str, Any]], *, name: str, trials: bool = False) -> Table:
+    """Audits of a model, governed or trial runs; a line has ``audit``, ``version``, ``conclusion`` and ``tells``."""
     return Table(
-        name="history",
-        title=f"Audits of {name}",
+        name="trial-runs" if trials else "history",
+        title=f"{'Trial runs' if trials else 'Governed audits'} of {name}",
         rows=lines,
         columns=(
             Column("audit", "Audit", lambda line: line["audit"].number, lambda line: audit_link(line["audit"])),
@@ -268,9 +295,21 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
                 lambda line: line["conclusion"] if line["audit"].complete else None,
                 lambda line: concluded(line["audit"], line["conclusion"]),
             ),
+            *([] if trials else [_counts_column()]),
             _finished(lambda line: line["audit"]),
         ),
     )
+
+
+def _counts_column() -> Column:
+    """Whether an audit moves the standing of its model."""
+
+    def words(line: Mapping[str, Any]) -> str:
+        if not line["audit"].complete:
+            return numbers.DASH
+        return "yes" if line["tells"] else "no: too small to tell"
+
+    return Column("counts", "Moves the standing", lambda line: bool(line["tells"]), words)
 
 
 def _plan_cell(line: Mapping[str, Any]) -> SafeString:

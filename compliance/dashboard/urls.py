@@ -6,7 +6,16 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance.dashboard import audit_views, finding_views, first_steps_views, live, release_views, views
+from compliance.dashboard import (
+    approval_views,
+    audit_views,
+    finding_views,
+    first_steps_views,
+    live,
+    release_views,
+    schedule_views,
+    views,
+)
 
 
 class AuditNumber:
@@ -69,6 +78,14 @@ urlpatterns = [
     path("findings/<finding:number>/files/<key:pk>/", finding_views.file, name="finding_file"),
     path("models/", views.models, name="models"),
     path("models/<key:number>/", views.model, name="model"),
+    path("models/<key:number>/approval/", approval_views.approval, name="model_approval"),
+    path("models/<key:number>/propose/", approval_views.propose, name="model_propose"),
+    path("models/<key:number>/decide/", approval_views.decide, name="model_decide"),
+    path("models/<key:number>/withdraw/", approval_views.withdraw, name="model_withdraw"),
+    path("schedules/", schedule_views.schedules, name="schedules"),
+    path("schedules/new/", schedule_views.new, name="schedule_new"),
+    path("schedules/<key:pk>/", schedule_views.schedule, name="schedule"),
+    path("schedules/<key:pk>/move/", schedule_views.move, name="schedule_move"),
     path("audits/", views.audits, name="audits"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
     path("audits/<audit:number>/release/", release_views.release, name="release"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ from compliance.dashboard import (
     inbox,
     list_tables,
     model_page,
+    model_register,
 )
 from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
@@ -29,7 +31,8 @@ from compliance.dashboard.pages import for_officers, page
 from compliance.dashboard.release_views import releases_page
 from compliance.exceptions import EvidenceError
 from compliance.execution.job import ACTIVE, JobState
-from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel
+from compliance.governance.revalidation import revalidation_months
+from compliance.models import Audit, ChainHead, FindingRecord, LanguageModelVersion
 from compliance.models.audits import AuditQuerySet
 from compliance.tables.html import addresses
 from compliance.tables.pages import page_of
@@ -48,8 +51,9 @@ def home(request: HttpRequest) -> HttpResponseBase:
     now, audits = timezone.now(), _audits(request)
     done = audited_models.finished(audits)
     counted = home_page.live_findings(request.user, today=now.date())
-    audited = audited_models.audited_models(done)
-    overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: item.due)
+    registered = audited_models.registered_models(request.user, done)
+    audited = audited_models.standing_ones(registered)
+    overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: -item.overdue(now))
     tasks = inbox.tasks(audits, request.user, audited=audited, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
@@ -76,7 +80,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "tiers": tiers,
         "overdue": late_models[:SHORT],
         "overdue_all": len(overdue),
-        "months": audited_models.REVALIDATION_MONTHS,
+        "registered": len(registered),
+        "months": revalidation_months(),
         "audits_all": len(done) + sum(states.values()),
         "waiting": states[JobState.QUEUED],
         "running": running,
@@ -127,11 +132,14 @@ def _every_audit_line(rows: AuditQuerySet) -> Iterator[dict[str, Any]]:
 @page
 @for_officers
 def models(request: HttpRequest) -> HttpResponseBase:
-    """The audited models, by tier and last conclusion."""
-    now, audited = timezone.now(), audited_models.audited_models(audited_models.finished(_audits(request)))
+    """The registered models, by tier and last conclusion."""
+    now, done = timezone.now(), audited_models.finished(_audits(request))
+    audited = audited_models.registered_models(request.user, done)
     tier = choice(request.GET, "tier", [str(item) for item in audited_models.TIERS])
     conclusion = choice(request.GET, "conclusion", list(Conclusion))
-    audited = [item for item in audited if tier in ("", str(item.tier)) and conclusion in ("", item.conclusion)]
+    audited = [item for item in audited if tier in ("", str(item.tier))]
+    if conclusion:
+        audited = [item for item in audited if item.basis is not None and item.basis.conclusion == conclusion]
     asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
     listed = Paginator(audited, LINES).get_page(request.GET.get("page"))
     under_way: dict[int, list[Audit]] = {}
@@ -153,7 +161,6 @@ def models(request: HttpRequest) -> HttpResponseBase:
         "conclusion": conclusion,
         "tiers": audited_models.TIERS,
         "codes": wording.CONCLUSION_ORDER,
-        "months": audited_models.REVALIDATION_MONTHS,
     }
     table = list_tables.models_table(shown, lambda: lines(audited))
     return page_of(request, "compliance/models.html", context, [table])
@@ -162,14 +169,15 @@ def models(request: HttpRequest) -> HttpResponseBase:
 @page
 @for_officers
 def model(request: HttpRequest, number: int) -> HttpResponseBase:
-    """One model: every audit of its versions, the trend of its effects, one version against another."""
+    """One model: how it stands, every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)
-    columns = ("model__language_model_id", "model__language_model__name")
-    found = readable.filter(model=number).order_by().values_list(*columns).first()
+    columns = ("language_model_id", "language_model__name")
+    seen = Q(pk__in=LanguageModelVersion.objects.for_user(request.user).filter(pk=number).values("pk"))
+    seen |= Q(pk__in=readable.filter(model=number).values("model"))
+    found = LanguageModelVersion.objects.filter(seen, pk=number).order_by().values_list(*columns).first()
     if found is None:
         raise Http404("no such model")
     language_model, name = found
-    approval = LanguageModel.objects.get(pk=language_model).approval_words
     rows = audited_models.history(readable, language_model)
     codes = audited_models.gravest(row.pk for row in rows if row.complete)
     numbers = [row.number for row in rows]
@@ -178,7 +186,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     problem, comparison, compared = "", None, None
     drawn, undrawn = list[model_page.Trend](), ""
     try:
-        drawn = model_page.trends(rows, most=4)
+        drawn = model_page.trends(model_page.shown_in_trends(rows), most=4)
     except InputError as error:
         undrawn = str(error)
     if chosen is None and (earlier or later):
@@ -189,11 +197,19 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         except (EvidenceError, InputError) as error:
             problem = str(error)
     done = audited_models.finished(readable.filter(model__language_model=language_model))
-    audited = next(iter(audited_models.audited_models(done)), None)
+    (audited,) = audited_models.registered_models(request.user, done, only=[language_model])
+    tells = {row.pk for row in done if row.tells}
     lines = [
-        {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
+        {
+            "audit": row,
+            "version": model_page.version_words(row),
+            "conclusion": codes.get(row.pk),
+            "tells": row.pk in tells,
+        }
         for row in reversed(rows)
     ]
+    governed = [line for line, row in zip(lines, reversed(rows), strict=True) if row.governed]
+    trials = [line for line, row in zip(lines, reversed(rows), strict=True) if not row.governed]
     now = timezone.now()
     records = finding_list.every(
         FindingRecord.objects.for_user(request.user)
@@ -203,7 +219,8 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     found_records = list(records)
     tables = [
         finding_tables.records_table(found_records, lambda: found_records, today=now.date()),
-        list_tables.history_table(lines, name=name),
+        list_tables.history_table(governed, name=name),
+        list_tables.history_table(trials, name=name, trials=True),
         *(list_tables.trend_table(trend, number=number) for number, trend in enumerate(drawn, start=1)),
     ]
     if comparison is not None:
@@ -212,13 +229,15 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         compared = audit_page.comparison_table(comparison, addresses(changes, request))
     context = {
         "name": name,
-        "approval": approval,
+        "number": number,
         "audited": audited,
-        "overdue": audited.overdue(now) if audited else 0,
-        "months": audited_models.REVALIDATION_MONTHS[audited.tier] if audited else None,
+        "overdue": audited.overdue(now),
+        "months": revalidation_months()[audited.tier],
         "lines": lines,
+        "governed": governed,
+        "trials": trials,
+        "register": model_register.register_of(request.user, language_model),
         "records": found_records,
-        "versions": len({row.model_id for row in rows}),
         "trends": drawn,
         "undrawn": undrawn,
         "comparable": model_page.comparable(rows),
@@ -252,14 +271,15 @@ def _newest_trend(
 ) -> dict[str, Any] | None:
     """The trend of the most recently audited model that has two audits of its newest plan."""
     plans: dict[int, list[int]] = {}
-    for row in done:
+    for row in (item for item in done if item.governed):
         plans.setdefault(row.language_model, []).append(row.plan_id)
     of = {item.language_model: plans[item.language_model] for item in models}
     audited = next((item for item in models if of[item.language_model].count(of[item.language_model][0]) > 1), None)
     if audited is None:
         return None
     try:
-        newest = model_page.trends(audited_models.history(audits, audited.language_model), most=1)
+        governed = audited_models.history(audits.filter(governed=True), audited.language_model)
+        newest = model_page.trends(governed, most=1)
     except InputError:  # of a plan that this version cannot read; the page of its model says so
         return None
     return {"audited": audited, "trend": newest[0]} if newest else None

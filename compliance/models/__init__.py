@@ -1,5 +1,6 @@
 """The rows: what was audited, how the run stands, what it found, who may see it, and what happened in which order."""
 
+from compliance.models.approvals import VersionDecision, VersionState
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.findings import FindingNote, FindingRecord, NotePurpose, Sighting
@@ -17,6 +18,7 @@ from compliance.models.packs import PolicyPackReview, PolicyPackVersion
 from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
 from compliance.models.results import FindingRow, MeasurementRow
+from compliance.models.schedules import AuditSchedule, Reminder, ScheduleState
 from compliance.models.systems import SystemKey, SystemListing, SystemState
 from compliance.models.teams import DEFAULT_TEAM, AccountLink, FirstRunLink, Membership, Release, Team, default_team
 from compliance.models.versions import (
@@ -35,6 +37,7 @@ __all__ = [
     "Approval",
     "Audit",
     "AuditChunk",
+    "AuditSchedule",
     "ChainHead",
     "ChunkState",
     "DataSetVersion",
@@ -65,11 +68,15 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Release",
+    "Reminder",
+    "ScheduleState",
     "Sighting",
     "SystemKey",
     "SystemListing",
     "SystemState",
     "Team",
+    "VersionDecision",
+    "VersionState",
     "Webhook",
     "WebhookDelivery",
     "Worker",

@@ -36,6 +36,10 @@ class PlanDraft(models.Model):
         related_name="drafts",
         verbose_name="registered as",
     )
+    copy_of = models.ForeignKey(
+        PlanVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="copies",
+        help_text="The registered design that it was copied from, if it was one.",
+    )  # fmt: skip
     begun_by = models.CharField(max_length=200)
     changed_by = models.CharField(max_length=200)
     begun_at = models.DateTimeField(auto_now_add=True)

@@ -14,4 +14,5 @@ urlpatterns = [
     path("drafts/<key:pk>/check/", views.check, name="plan_check"),
     path("<key:pk>/", views.plan, name="plan"),
     path("<key:pk>/decide/", views.decide, name="plan_decide"),
+    path("<key:pk>/again/", views.again, name="plan_again"),
 ]

@@ -25,9 +25,10 @@ from compliance.plans import plan_tables
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.depth import Depth, depth_of_source, depth_of_text
 from compliance.plans.editor import Difference, differences, form_of, lines_between
-from compliance.plans.forms import BeginForm, DecisionForm
+from compliance.plans.forms import AgainForm, BeginForm, DecisionForm
 from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
 from compliance.plans.preview import Preview, preview
+from compliance.plans.reading import comments_on, read_of
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
 from compliance.tables.described import Table
@@ -85,12 +86,18 @@ def begin(request: HttpRequest) -> HttpResponse:
         kind, _, key = form.cleaned_data["origin"].partition(":")
         if kind == "ready":
             source = ready_made()[key]
-            name, origin, text = source.title, source.file, source.text
+            name, origin, text, copy_of = source.title, source.file, source.text, None
         else:
             version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
             name, origin, text = version.title, f"{version.name}, version {number_of(version)}", written_out(version)
+            copy_of = version
         row = actions.begin_draft(
-            team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=site_actor(request)
+            team=form.cleaned_data["team"],
+            name=name,
+            origin=origin,
+            text=text,
+            copy_of=copy_of,
+            actor=site_actor(request),
         )
         return redirect(row)
     return render(request, "plans/new.html", {"form": form}, status=400 if form.errors else 200)
@@ -154,7 +161,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @page("POST")
 def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Approve or retire a design."""
+    """Approve, return or retire a design."""
     row = _plan(request, pk)
     access.require(request.user, "approve_planversion", row.team_id)
     form = DecisionForm(request.POST)
@@ -172,15 +179,42 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _plan_page(request, row, form=form, status=400)
 
 
+@page("POST")
+def again(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Answer the comments of a returned design, and submit it once more."""
+    row = _plan(request, pk)
+    access.require(request.user, WRITE, row.team_id)
+    form = AgainForm(request.POST)
+    if not form.is_valid():
+        return _plan_page(request, row, answer=form, status=400)
+    try:
+        actions.submit_design_again(plan=row, reason=form.cleaned_data["reason"], actor=site_actor(request))
+    except ComplianceError as error:
+        form.add_error(None, str(error))
+        return _plan_page(request, row, answer=form, status=409)
+    messages.success(request, "The design waits for a decision again.")
+    return redirect(row)
+
+
 def _plan_page(
-    request: HttpRequest, row: PlanVersion, *, form: DecisionForm | None = None, status: int = 200
+    request: HttpRequest,
+    row: PlanVersion,
+    *,
+    form: DecisionForm | None = None,
+    answer: AgainForm | None = None,
+    status: int = 200,
 ) -> HttpResponseBase:
     state = design_state(row)
     may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
     own = may and wrote(row, site_actor(request))
-    offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
+    offered = [item for item in TRANSITIONS[state] if not (own and item != DesignState.RETIRED)]
+    may_write = access.may(request.user, WRITE, row.team_id)
     origin = row.drafts.first()
     changed = differences(origin.origin_text, origin.text) if origin else None
+    against = _last_approved(row)
+    # What the approver compares is what would be run: both are written out as the register holds them.
+    approved_changes = differences(written_out(against), written_out(row)) if against is not None else None
+    reading = read_of(row, request)
     context = {
         "plan": row,
         "state": state,
@@ -188,15 +222,34 @@ def _plan_page(
         "text": written_out(row),
         "origin": origin,
         "changed": changed,
+        "against": against,
+        "approved_changes": approved_changes,
+        "reading": reading,
         "form": form or (DecisionForm().offer(offered) if may else None),
+        "answer": answer or (AgainForm() if may_write and state is DesignState.RETURNED else None),
         "own": own,
-        "may_write": request.user.has_perm(f"compliance.{WRITE}"),
+        "may_write": may_write,
         "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
+        "may_schedule": access.may(request.user, "run_audit", row.team_id) and state is DesignState.APPROVED,
     }
-    tables = []
+    tables, here = [], row.get_absolute_url()
     if origin and changed:
-        tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=row.get_absolute_url()))
+        tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=here))
+    if against is not None and approved_changes:
+        words = f"{against.name}, version {number_of(against)}"
+        tables.append(
+            plan_tables.differences_table(approved_changes, origin=words, address=here, name="since-approved")
+        )
+    if reading.preview is not None and reading.preview.fields:
+        tables.append(plan_tables.fields_table(reading.preview, address=f"{here}?{reading.query}"))
     return page_of(request, "plans/plan.html", context, tables, status=status)
+
+
+def _last_approved(row: PlanVersion) -> PlanVersion | None:
+    """The approved design of the same name that was registered last before this one."""
+    before = PlanVersion.objects.filter(team=row.team_id, name=row.name, pk__lt=row.pk)
+    found: PlanVersion | None = before.numbered().approved().first()
+    return found
 
 
 def _editor(
@@ -228,6 +281,7 @@ def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, An
         "depths": list(Depth),
         "problems": [*(problem.line for problem in problems), *state.draft.refused.values()],
         "waiting": bool(state.draft.changes),
+        "comments": comments_on(row.copy_of) if row.copy_of is not None else (),
         "saved": saved,
         "revision": _revision(request) if request.method == "POST" else row.revision,
         "differences": differences(row.origin_text, state.draft.text),
@@ -320,7 +374,7 @@ def _name(both: DraftSides, row: PlanDraft) -> str:
 
 def _draft(request: HttpRequest, pk: int) -> PlanDraft:
     """A draft somebody may see. One they may not see is not there for them."""
-    row = PlanDraft.objects.for_user(request.user).select_related("team", "plan").filter(pk=pk).first()
+    row = PlanDraft.objects.for_user(request.user).select_related("team", "plan", "copy_of").filter(pk=pk).first()
     if row is None:
         raise Http404("no such draft")
     return row

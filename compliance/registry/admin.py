@@ -43,7 +43,9 @@ from compliance.models import (
     PolicyPackVersion,
     Registration,
     SystemListing,
+    VersionDecision,
 )
+from compliance.models.approvals import approval_words
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
 from compliance.registry.register_tables import fields_table, preview_table
 from compliance.tables.described import Table
@@ -57,7 +59,7 @@ REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: 
 class LanguageModelAdmin(ActingAdmin):
     """Language models: what is said of them may be changed, and each change is an event."""
 
-    actions: Sequence[Any] | None = ("approve", "retire", "propose")
+    actions: Sequence[Any] | None = ("retire", "propose")
     list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "stands", "under_way")
     list_filter = ("risk_tier", "approval", "decision_role", "access")
     list_select_related = ("team",)
@@ -89,8 +91,8 @@ class LanguageModelAdmin(ActingAdmin):
 
     @admin.display(description="approval", ordering="approval")
     def stands(self, obj: LanguageModel) -> str:
-        """Whether what is there is approved; if not any more, what ended it."""
-        return obj.approval_words
+        """Which versions are approved; their pages on the site are where it is done."""
+        return approval_words(obj)
 
     @admin.display(description="audits under way")
     def under_way(self, obj: Any) -> SafeString | str:
@@ -106,19 +108,14 @@ class LanguageModelAdmin(ActingAdmin):
         listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
         return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
 
-    @admin.action(description="Approve for its purpose", permissions=["approve"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Approve."""
-        self._decide(request, queryset, Approval.APPROVED)
-
     @admin.action(description="Retire", permissions=["approve"])
     def retire(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Retire."""
         self._decide(request, queryset, Approval.RETIRED)
 
-    @admin.action(description="Propose again", permissions=["approve"])
+    @admin.action(description="Take into use again", permissions=["approve"])
     def propose(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Propose again."""
+        """Take into use again."""
         self._decide(request, queryset, Approval.PROPOSED)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[Any], approval: Approval) -> None:
@@ -276,6 +273,16 @@ class PlanDecisionAdmin(ReadOnlyAdmin):
     list_filter = ("state", "decided_at")
     list_select_related = ("plan",)
     search_fields = ("plan__name", "plan__design_sha256", "decided_by", "reason")
+
+
+@admin.register(VersionDecision)
+class VersionDecisionAdmin(ReadOnlyAdmin):
+    """Who proposed which version of a model, who approved or returned it, and on which audits that rests."""
+
+    list_display = ("version", "state", "decided_by", "decided_at", "rests_on")
+    list_filter = ("state", "decided_at")
+    list_select_related = ("version",)
+    search_fields = ("version__language_model__name", "version__sha256", "decided_by", "reason")
 
 
 @admin.register(Registration)

@@ -25,7 +25,7 @@ QUIET = (
 )  # fmt: skip
 SECRET = "a long password"
 UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "mailaddress", "maildelivery", "notice",
-            "noticechoice", "noticecursor", "systemkey", "webhook", "webhookdelivery")  # fmt: skip
+            "noticechoice", "noticecursor", "reminder", "systemkey", "webhook", "webhookdelivery")  # fmt: skip
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))"

@@ -81,7 +81,13 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
 
 def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     """One row of every register, by its model's name; policy packs belong to nobody and are the same for all."""
-    from tests.compliance.governed import actor_of, open_finding  # which makes its people here
+    from tests.compliance.governed import (  # which makes its people here
+        GONE,
+        actor_of,
+        approved_plan,
+        open_finding,
+        run,
+    )
 
     audit = make_team_audit(team, name=name)
     examiner = make_person(f"examiner {name}", team, [Role.EXAMINER])
@@ -94,7 +100,24 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     lists = make_person(f"lister {name}", team, [Role.ADMINISTRATOR])
     record = open_finding(team)
     comments = make_person(f"commenter {name}", team, [Role.COUNSEL])
+    approved = approved_plan(team, name="governed")
+    governed = run(plan=approved, model=audit.model, findings=[], measurements=[GONE])
+    proposes = actor_of(make_person(f"owner {name}", team, [Role.MODEL_OWNER]))
+    proposed = {"version": audit.model, "audits": [governed.number], "reason": "For loans.", "actor": proposes}
+    actions.decide_on_version(
+        proposal=actions.propose_version(**proposed), approve=True, reason="Read.", confirmed=True, actor=decides
+    )
     return {
+        "governed": governed,
+        "versiondecision": actions.propose_version(**proposed),
+        "auditschedule": actions.make_schedule(
+            plan=approved,
+            language_model=language_model,
+            data=audit.data,
+            every_months=3,
+            first_on=due,
+            actor=actor_of(make_person(f"scheduler {name}", team, [Role.COMPLIANCE_OFFICER])),
+        ),
         "findingrecord": record,
         "sighting": record.sightings.get(),
         "findingnote": actions.note_finding(

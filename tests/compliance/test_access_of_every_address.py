@@ -60,6 +60,25 @@ SITE = {
     ),
     "models/": Line("/models/"),
     "models/<key:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
+    "models/<key:number>/approval/": Line(
+        "/models/{languagemodelversion.pk}/approval/", without=MISSING, foreign=MISSING
+    ),
+    **{
+        f"models/<key:number>/{button}/": Line(
+            f"/models/{{languagemodelversion.pk}}/{button}/",
+            method="post",
+            without=MISSING,
+            allowed=400,
+            foreign=MISSING,
+        )
+        for button in ("propose", "decide", "withdraw")
+    },
+    "schedules/": Line("/schedules/"),
+    "schedules/new/": Line("/schedules/new/"),
+    "schedules/<key:pk>/": Line("/schedules/{auditschedule.pk}/", without=MISSING, foreign=MISSING),
+    "schedules/<key:pk>/move/": Line(
+        "/schedules/{auditschedule.pk}/move/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
     "audits/": Line("/audits/"),
     "audits/<audit:number>/live/": Line("/audits/{audit.number}/live/", without=MISSING, allowed=286, foreign=MISSING),
     **{
@@ -166,9 +185,12 @@ SITE = {
         "/plans/drafts/{plandraft.pk}/check/", method="post", without=MISSING, foreign=MISSING
     ),
     "plans/<key:pk>/": Line("/plans/{planversion.pk}/", without=MISSING, foreign=MISSING),
-    "plans/<key:pk>/decide/": Line(
-        "/plans/{planversion.pk}/decide/", method="post", without=MISSING, allowed=400, foreign=MISSING
-    ),
+    **{
+        f"plans/<key:pk>/{button}/": Line(
+            f"/plans/{{planversion.pk}}/{button}/", method="post", without=MISSING, allowed=400, foreign=MISSING
+        )
+        for button in ("decide", "again")
+    },
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
     "healthz": Line("/healthz", anybody=200, without=200),
     "readyz": Line("/readyz", anybody=200, without=200),
@@ -214,6 +236,7 @@ REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
     "plandraft", "plandecision", "registration", "policypackreview", "policypackversion", "audit", "auditchunk",
     "measurementrow", "findingrow", "findingrecord", "sighting", "findingnote", "event", "systemlisting", "worker",
+    "auditschedule", "versiondecision",
 )  # fmt: skip
 
 

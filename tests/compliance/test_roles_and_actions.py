@@ -24,7 +24,7 @@ from compliance.access.roles import Role, roles_with
 from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
-from tests.compliance.governed import version_of
+from tests.compliance.governed import approved_plan, version_of
 from tests.compliance.jobs import request
 from tests.compliance.messages import keep_messages
 from tests.compliance.teams import WORKING, listing_text, make_person, rows_of
@@ -97,6 +97,21 @@ ACTIONS = {
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
     "plans/drafts/<key:pk>/check/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
+    "models/<key:number>/propose/": Action(
+        ("change_languagemodel",), {"propose-audits": "{governed.number}", "propose-reason": "For loans."}
+    ),
+    "models/<key:number>/decide/": Action(
+        ("approve_languagemodel",),
+        {"decide-proposal": "{versiondecision.pk}", "decide-decision": "return", "decide-reason": "Which loans?"},
+    ),
+    "models/<key:number>/withdraw/": Action(("approve_languagemodel",), {"withdraw-reason": "Replaced."}),
+    "schedules/new/": Action(
+        ("run_audit",),
+        {"plan": "{approved.pk}", "language_model": "{languagemodel.pk}", "data": "{datasetversion.pk}",
+         "every_months": "3", "first_on": "{day}"},
+    ),
+    "schedules/<key:pk>/move/": Action(("run_audit",), {"to": "paused", "revision": "1"}),
+    "plans/<key:pk>/again/": Action(("add_planversion",), {"reason": "Answered."}),
     "plans/<key:pk>/decide/": Action(("approve_planversion",), {"state": "retired", "reason": "seen"}),
     "admin/compliance/audit/request/": Action(
         ("run_audit",),
@@ -121,7 +136,7 @@ ACTIONS = {
     "admin/compliance/release/<path:object_id>/delete/": Action(("delete_release",), {"post": "yes"}),
     # An action of a list; the lists of other registers have none that changes anything.
     "admin/compliance/languagemodel/": Action(
-        ("approve_languagemodel",), {"action": "approve", "_selected_action": "{languagemodel.pk}"}
+        ("approve_languagemodel",), {"action": "retire", "_selected_action": "{languagemodel.pk}"}
     ),
 }  # fmt: skip
 
@@ -143,7 +158,15 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     reader = make_person("another reader", default_team(), [Role.EXAMINER])
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     another = version_of(default_team(), 7)
-    return {**found, "another": another, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
+    approved = approved_plan(default_team(), name="another")
+    return {
+        **found,
+        "another": another,
+        "approved": approved,
+        "newcomer": make_person("newcomer"),
+        "reader": reader,
+        "day": day,
+    }
 
 
 def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +243,7 @@ def test_an_action_of_the_table_that_is_allowed_does_change_something(client: Cl
     client.force_login(person)
     idle = {"register/<uuid:public_id>/part/", "register/<uuid:public_id>/again/", "plans/drafts/<key:pk>/check/",
             "systems/<key:pk>/key/erase/", "audits/<audit:number>/force-stop/",
-            "audits/<audit:number>/retry/"}  # fmt: skip
+            "audits/<audit:number>/retry/", "plans/<key:pk>/again/"}  # fmt: skip
     before = kept()
     for route, action in ACTIONS.items():
         if route in idle:

@@ -30,6 +30,11 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("PLUMBLINE_DEBUG", "perhaps", "PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean"),
         ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
         ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 2"),
+        (
+            "PLUMBLINE_REVALIDATION_MONTHS",
+            "12,24",
+            "PLUMBLINE_REVALIDATION_MONTHS: '12,24': expected four numbers of months from 1 to 120, one a tier",
+        ),
         ("PLUMBLINE_DEVICE", "gpu", "PLUMBLINE_DEVICE: 'gpu': expected cpu, cuda or cuda:NUMBER"),
         (
             "PLUMBLINE_DATA",
