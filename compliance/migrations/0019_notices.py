@@ -16,7 +16,7 @@ def begin_now(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('compliance', '0017_account_links'),
+        ('compliance', '0018_calendar'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
