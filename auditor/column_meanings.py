@@ -12,6 +12,7 @@ import polars as pl
 from auditor.column_words import (
     ADVERSE_NAMES,
     ADVERSE_VALUES,
+    BORN,
     COUNTED,
     FAVOURABLE_VALUES,
     OPEN_VALUES,
@@ -34,6 +35,7 @@ SIDES = {"good": FAVOURABLE_VALUES, "bad": ADVERSE_VALUES}
 PARTED = re.compile(r" *(?: [-\u2013\u2014] |[:;/|()]) *")  # between a code or a reason and what was decided
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them
 MOST_CATEGORIES = 50
+LEAST_DAY = 18_000_101  # a day written as one number, as 19800131
 
 
 def sentinel_codes(values: Sequence[float]) -> tuple[int, ...]:
@@ -130,9 +132,14 @@ def _meaning(column: pl.Series, role: str) -> dict[str, Any]:
     missing = {"missing": codes, "missing_from": bound}
     if codes and is_flag(rest):
         return {"type": "flag", **missing}
-    coded = column.dtype.is_integer() and rest.n_unique() <= MOST_CATEGORIES
-    if role in ("protected", "proxy") and coded and not re.search(COUNTED, plain(column.name)):
-        return {"type": "category", **missing}
+    named = plain(column.name)
+    if role == "protected" and column.dtype.is_integer() and re.fullmatch(BORN, named) and min(values) > LEAST_DAY:
+        return {"type": "text"}
+    if role in ("protected", "proxy", "protected_proxy") and column.dtype.is_integer() and not re.search(COUNTED, named):
+        if rest.n_unique() <= MOST_CATEGORIES:
+            return {"type": "category", **missing}
+        if role == "proxy":  # a postcode counts nothing
+            return {"type": "text", **missing}
     if bound is not None:
         rest = column.filter(column < bound)
     return {"type": "number", "decimals": _decimals(rest), **missing}

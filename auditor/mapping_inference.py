@@ -14,21 +14,23 @@ import polars as pl
 from auditor.applications import repeats_in
 from auditor.column_guesses import ColumnGuess, guess_columns
 from auditor.column_meanings import field_of, is_flag, outcome_field
-from auditor.column_roles import id_reasons, is_index, outcome_of, roles_of, without_use
+from auditor.column_roles import id_reasons, is_index, outcome_of, recognised_in, without_use
 from auditor.column_words import GROUP_NAMES, plain
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
+from auditor.recognition import Recognised
 from auditor.tables import Reading, Table, as_table
 from auditor.tables.parquet import INDEX
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed mapping, and why: reasons by field, those of the file under ``""``."""
+    """A proposed mapping, and why: reasons by field, those of the file under ``""``; ``roles`` by column."""
 
     mapping: DataMapping
     reasons: Mapping[str, Sequence[str]]
+    roles: Mapping[str, Recognised]
 
     def text(self) -> str:
         """As TOML, the reasons as comments."""
@@ -66,7 +68,8 @@ def propose(
     table = as_table(table)
     guesses = guess_columns(table)
     frame = pl.DataFrame([guess.values for guess in guesses.values()])
-    roles = roles_of(table, frame)
+    recognised = recognised_in(table, frame)
+    roles = {column: found.role for column, found in recognised.items()}
     excluded = without_use(frame, roles)
     excluded |= {column: "numbers the rows" for column in frame.columns if is_index(table, column)}
     excluded |= {column: "the index of a pandas table" for column in frame.columns if column == INDEX}
@@ -120,7 +123,7 @@ def propose(
         reading=reading or Reading(),
     )
     told_of = {"": [*reasons, *table.notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
-    return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines})
+    return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines}, recognised)
 
 
 def _with_guess(item: Field, guess: ColumnGuess) -> Field:
