@@ -68,7 +68,7 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     """The outcome's field, and what is to be said of its sides."""
     name = plain(column.name)
     words = _flag_words(column)
-    item = Field(name=name, label=_label(column.name), role="outcome", type="category", column=column.name)
+    item = Field(name=name, label=label_of(column.name), role="outcome", type="category", column=column.name)
     if words is not None:
         favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
         return replace(item, type="flag", words=words, favourable=favourable), []
@@ -106,7 +106,7 @@ def _side(value: str) -> str:
 def field_of(column: pl.Series, role: str) -> Field:
     """The field of a column in a role."""
     name = plain(column.name) or "field"
-    label = _label(column.name)
+    label = label_of(column.name)
     if role == "id":
         return Field(name=name, label=label, role="id", type="text", column=column.name)
     meaning = _meaning(column, role)
@@ -132,17 +132,23 @@ def _meaning(column: pl.Series, role: str) -> dict[str, Any]:
     missing = {"missing": codes, "missing_from": bound}
     if codes and is_flag(rest):
         return {"type": "flag", **missing}
-    named = plain(column.name)
-    if role == "protected" and column.dtype.is_integer() and re.fullmatch(BORN, named) and min(values) > LEAST_DAY:
-        return {"type": "text"}
-    if role in ("protected", "proxy", "protected_proxy") and column.dtype.is_integer() and not re.search(COUNTED, named):
-        if rest.n_unique() <= MOST_CATEGORIES:
-            return {"type": "category", **missing}
-        if role == "proxy":  # a postcode counts nothing
-            return {"type": "text", **missing}
+    if column.dtype.is_integer() and (kind := _kind_of_codes(plain(column.name), role, rest)):
+        return {"type": kind, **missing}
     if bound is not None:
         rest = column.filter(column < bound)
     return {"type": "number", "decimals": _decimals(rest), **missing}
+
+
+def _kind_of_codes(name: str, role: str, numbers: pl.Series) -> str:
+    """The type of whole numbers that count nothing: codes, postcodes, written days; empty for those that do."""
+    least = numbers.min()
+    if role == "protected" and re.fullmatch(BORN, name) and isinstance(least, int) and least > LEAST_DAY:
+        return "text"
+    if role not in ("protected", "proxy", "protected_proxy") or re.search(COUNTED, name):
+        return ""
+    if numbers.n_unique() <= MOST_CATEGORIES:
+        return "category"
+    return "text" if role == "proxy" else ""
 
 
 def is_flag(column: pl.Series) -> bool:
@@ -181,7 +187,7 @@ def _decimals(column: pl.Series) -> int:
     return 0 if largest >= 1000 else 1 if largest >= 10 else 2
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
     """A column's name as people read it: its own letters, words apart."""
     text = " ".join(re.findall(r"[^\W_]+", apart(name).lower())) or "field"
     return text[:1].upper() + text[1:]

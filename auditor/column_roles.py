@@ -92,10 +92,14 @@ def without_use(frame: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]
     return excluded
 
 
-def outcome_of(frame: pl.DataFrame, columns: Sequence[str]) -> str | None:
-    """The column of the outcome."""
+def outcome_of(frame: pl.DataFrame, columns: Sequence[str], roles: Mapping[str, str]) -> str | None:
+    """The column of the outcome: by its name, else the first whose values are decisions."""
     for pattern in OUTCOME_NAMES:
         for column in columns:
-            if re.fullmatch(pattern, plain(column)) and 1 < frame[column].drop_nulls().n_unique() <= MOST_OUTCOMES:
+            if re.fullmatch(pattern, plain(column)) and _has_sides(frame[column]):
                 return column
-    return None
+    return next((column for column in columns if roles[column] == "outcome" and _has_sides(frame[column])), None)
+
+
+def _has_sides(column: pl.Series) -> bool:
+    return 1 < column.drop_nulls().n_unique() <= MOST_OUTCOMES

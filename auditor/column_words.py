@@ -249,8 +249,8 @@ def role_of(name: str) -> str:
 
     What stands behind it is looked past where the whole name is not known: ``race_cd``, ``sex_of_applicant``.
 
-    >>> role_of("race_cd"), role_of("sexcode"), role_of("age_of_account"), role_of("vehicle_age"), role_of("interest_rate")
-    ('protected', 'protected', '', '', '')
+    >>> role_of("race_cd"), role_of("sexcode"), role_of("age_of_account"), role_of("vehicle_age")
+    ('protected', 'protected', '', '')
     """
     if re.fullmatch(OF_THINGS, name):
         return ""

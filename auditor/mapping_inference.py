@@ -74,7 +74,7 @@ def propose(
     excluded |= {column: "numbers the rows" for column in frame.columns if is_index(table, column)}
     excluded |= {column: "the index of a pandas table" for column in frame.columns if column == INDEX}
     left = [column for column in frame.columns if column not in excluded]
-    outcome = outcome_of(frame, left)
+    outcome = outcome_of(frame, left, roles)
     for column in left:
         if column != outcome and roles[column] == "outcome":
             few = "one value, and empty cells, of which nothing says what they mean"

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from auditor.column_words import OUTCOME_NAMES, TELLING_VALUES, TITLES, UNSPECIFIC, folded, plain, role_of
+from auditor.column_words import (
+    ADVERSE_VALUES,
+    FAVOURABLE_VALUES,
+    OPEN_VALUES,
+    OUTCOME_NAMES,
+    TELLING_VALUES,
+    TITLES,
+    UNSPECIFIC,
+    folded,
+    plain,
+    role_of,
+)
 
 #: Roles of which no value is shown: what they hold says, or nearly says, who somebody is.
 MASKED = frozenset({"identifier", "protected", "protected_proxy", "proxy", "id", "shared id"})
@@ -27,6 +38,7 @@ NOTHING = "nothing in its name or its values says otherwise"
 MOST = 0.9  # share of the values that have to look alike
 DIFFERENT = 0.5  # share of different values from which on names are people's and not products'
 SAMPLE = 2_000  # distinct values that are looked at
+LONGEST = 64  # characters of anything that is looked for
 FEWEST = 3  # distinct values without which a form says nothing
 LATEST_BIRTH = 2010  # nobody born later borrows
 GENERATION = 20  # years between the first and the last of many birth dates
@@ -35,18 +47,32 @@ EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]{1,64}(\.[^@\s.]{1,64}){1,4}")
 SOCIAL = re.compile(r"[0-9]{3}-[0-9]{2}-[0-9]{4}")
 IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 DNI = re.compile(r"([0-9]{8})-?([A-Z])")
-PHONE = re.compile(r"(\+[0-9]{1,3}|\(?0[0-9]{1,5}\)?|\(?[2-9][0-9]{2}\)?)[ /.-]?\(?[0-9]{2,5}\)?([ /.-]?[0-9]{2,7}){1,4}")
+PHONE = re.compile(
+    r"(\+[0-9]{1,3}|\(?0[0-9]{1,5}\)?|\(?[2-9][0-9]{2}\)?)[ /.-]?\(?[0-9]{2,5}\)?([ /.-]?[0-9]{2,7}){1,4}"
+)
 CARD = re.compile(r"[0-9]{13,19}")
 DATE = re.compile(r"([0-9]{4})-[0-9]{2}-[0-9]{2}([ T].{0,20})?|[0-9]{1,2}([/.\-])[0-9]{1,2}\3([0-9]{4})")
 PERSON = re.compile(r"[^\W\d_a-z][^\W\d_]+([-'’][^\W\d_]+)?,?( [^\W\d_a-z]\.?| [^\W\d_]+([-'’][^\W\d_]+)?){1,3}")
-COMPANY = re.compile(r"(?i).*\b(gmbh|inc|ltd|llc|plc|ag|kg|corp|co|bank|group|sa|sl|srl|bv|plan|loan|account|card)\b.*")
+COMPANY = re.compile(
+    r"\b(gmbh|inc|ltd|llc|plc|ag|kg|corp|co|bank|group|sa|sl|srl|bv|plan|loan|account|card)\b", re.IGNORECASE
+)
 CUT_ZIP = re.compile(r"[0-9]{3}(xx|\*\*)")
 ZERO_ZIP = re.compile(r"[0-9]{5}(-[0-9]{4})?")
 POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}")
 #: Names that say nothing: those of columns without one, and those that programs and people in a hurry give.
-SILENT = re.compile(r"((column|col|spalte|field|feld|columna|campo|var|variable|unnamed|x|v|f|c)_?)?[0-9]*|dat(e|um)|fecha")
-PEOPLE = re.compile(r"(.*_)?(name|nm|person|applicant|borrower|customer|client|kunde|antragsteller|cliente|titular)(_.*)?")
-THINGS = re.compile(r"(.*_)?(product|produkt|producto|employer|arbeitgeber|company|firm|firma|branch|bank|dealer|brand)(_.*)?")
+SILENT = re.compile(
+    r"((column|col|spalte|field|feld|columna|campo|var|variable|unnamed|x|v|f|c)_?)?[0-9]*|dat(e|um)|fecha"
+)
+PEOPLE = re.compile(
+    r"(.*_)?(name|nm|person|applicant|borrower|customer|client|kunde|antragsteller|cliente|titular)(_.*)?"
+)
+THINGS = re.compile(
+    r"(.*_)?(product|produkt|producto|employer|arbeitgeber|company|firm|firma|branch|bank|dealer|brand)(_.*)?"
+)
+#: Words that are no decision by themselves, whatever is said with them.
+NO_DECISION = re.compile(
+    r"yes|no|y|n|true|false|ja|nein|j|oui|non|si|sim|nao|good|bad|gut|schlecht|wahr|falsch|positiv|negativ"
+)
 LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
@@ -97,33 +123,66 @@ def _by_values(name: str, values: pl.Series) -> tuple[str, str] | None:
         return None
     distinct = known.unique(maintain_order=True)
     texts = [text.strip() for text in distinct.head(SAMPLE).to_list()]
+    silent = SILENT.fullmatch(name) is not None
+    found = (
+        _telling(texts)
+        or _deciding(texts)
+        or _identifying(texts)
+        or _placing(texts, silent=silent)
+        or (_birth_dates(texts) if silent else None)
+    )
+    if found:
+        return found
+    different = len(distinct) / len(known) if len(known) else 0.0
+    people = (silent or PEOPLE.fullmatch(name)) and not THINGS.fullmatch(name) and different >= DIFFERENT
+    if people and _mostly(texts, PERSON.fullmatch) and not any(COMPANY.search(text[:LONGEST]) for text in texts):
+        return "protected_proxy", "most values differ and read as names of people"
+    return None
+
+
+def _telling(texts: Sequence[str]) -> tuple[str, str] | None:
+    """Values that give a column away whatever its name is."""
     said = {folded(text) for text in texts}
     if any(said <= telling and len(said - UNSPECIFIC) > 1 for telling in TELLING_VALUES):
         return "protected", "its values are those of a protected attribute, whatever its name"
-    if len(said) > 1 and said <= TITLES:
-        return "protected_proxy", "its values are forms of address"
-    for fits, what in FORMS:
-        if _mostly(texts, fits):
-            return "identifier", f"its values are {what}"
+    return ("protected_proxy", "its values are forms of address") if len(said) > 1 and said <= TITLES else None
+
+
+def _deciding(texts: Sequence[str]) -> tuple[str, str] | None:
+    """Both sides of a decision in so many words, and nothing else but that there is none yet."""
+    said = {folded(text) for text in texts if len(text) <= LONGEST}
+    sides = [
+        {text for text in said if re.fullmatch(words, text) and not NO_DECISION.fullmatch(text)}
+        for words in (FAVOURABLE_VALUES, ADVERSE_VALUES)
+    ]
+    rest = {text for text in said if not re.fullmatch(OPEN_VALUES, text)} - sides[0] - sides[1]
+    return ("outcome", "its values are decisions") if sides[0] and sides[1] and not rest else None
+
+
+def _identifying(texts: Sequence[str]) -> tuple[str, str] | None:
+    return next((("identifier", f"its values are {what}") for fits, what in FORMS if _mostly(texts, fits)), None)
+
+
+def _placing(texts: Sequence[str], *, silent: bool) -> tuple[str, str] | None:
     if _mostly(texts, CUT_ZIP.fullmatch) or _mostly(texts, POSTCODE.fullmatch):
         return "proxy", "its values are postcodes"
-    silent = SILENT.fullmatch(name) is not None
     if silent and any(text.startswith("0") for text in texts) and _mostly(texts, ZERO_ZIP.fullmatch):
         return "proxy", "five digits each, some with a zero in front: postcodes"
-    if silent and (years := _years(texts)) and years[-1] <= LATEST_BIRTH and years[-1] - years[0] >= GENERATION:
-        return "protected", f"dates over {years[-1] - years[0]} years, none after {years[-1]}: birth dates"
-    different = len(distinct) / len(known) if len(known) else 0.0
-    if (silent or PEOPLE.fullmatch(name)) and not THINGS.fullmatch(name) and different >= DIFFERENT:
-        if _mostly(texts, PERSON.fullmatch) and not any(COMPANY.fullmatch(text) for text in texts):
-            return "protected_proxy", "most values differ and read as names of people"
     return None
+
+
+def _birth_dates(texts: Sequence[str]) -> tuple[str, str] | None:
+    years = _years(texts)
+    if not years or years[-1] > LATEST_BIRTH or years[-1] - years[0] < GENERATION:
+        return None
+    return "protected", f"dates over {years[-1] - years[0]} years, none after {years[-1]}: birth dates"
 
 
 def _mostly(texts: Sequence[str], fits: Callable[[str], object]) -> bool:
     """Whether most of some distinct texts, of which there are enough, fit."""
     if len(texts) < FEWEST:
         return False
-    return sum(bool(fits(text)) for text in texts) >= MOST * len(texts)
+    return sum(len(text) <= LONGEST and bool(fits(text)) for text in texts) >= MOST * len(texts)
 
 
 def _is_card(text: str) -> bool:

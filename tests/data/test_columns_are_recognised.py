@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,7 @@ from auditor.mapping_inference import propose
 from auditor.recognition import MASKED, NOTHING, recognise
 
 NAMED, VALUES = "its name is that of", "its values are"
+IBANS = ["DE89370400440532013000", "GB82WEST12345698765432", "ES9121000418450200051332"]
 SOME = ["a", "b", "c"]
 
 
@@ -62,14 +64,14 @@ SOME = ["a", "b", "c"]
         ("x2", ["Mr", "Mrs", "Ms"], "protected_proxy", VALUES),
         ("contact", ["a@example.org", "b.c@example.com", "d@example.de"], "identifier", VALUES),
         ("ref", ["123-45-6789", "987-65-4321", "111-22-3333"], "identifier", VALUES),
-        ("pay from", ["DE89370400440532013000", "GB82WEST12345698765432", "ES9121000418450200051332"], "identifier", VALUES),
+        ("pay from", IBANS, "identifier", VALUES),
         ("nr_2", ["12345678Z", "00000000T", "87654321X"], "identifier", VALUES),
         ("c", [4111111111111111, 5555555555554444, 4012888888881881], "identifier", "its numbers are"),
         ("reach", ["+49 30 1234567", "+49 89 7654321", "+34 91 123 45 67"], "identifier", VALUES),
         ("area", ["157xx", "941xx", "606xx"], "proxy", VALUES),
         ("column 4", ["02134", "10001", "60601", "00501"], "proxy", "five digits"),
         ("column 5", ["1961-02-03", "1975-11-30", "1988-07-01"], "protected", "dates over 27 years, none after 1988"),
-        ("column 6", ["Anna Schmidt", "José Ñandú", "Li Wei", "Mary-Jane O'Neil"], "protected_proxy", "most values differ"),
+        ("column 6", ["Anna Schmidt", "José Ñandú", "Li Wei", "Mary-Jane O'Neil"], "protected_proxy", "names"),
         ("borrower", ["Anna Schmidt", "Omar Haddad", "Li Wei"], "protected_proxy", "most values differ"),
     ],
 )  # fmt: skip
@@ -108,6 +110,9 @@ def test_a_column_is_recognised_and_says_why(name: str, values: list[Any], role:
         ("branch_code", ["02134", "10001", "60601"]),
         ("column 9", ["36 months", "60 months", "48 months"]),
         ("Laufzeit", [12, 60]),
+        ("insured", ["yes", "no"]),
+        ("history", ["good", "bad"]),
+        ("visit", ["open", "approved"]),
         ("plazo", [12, 60]),
     ],
 )
@@ -140,16 +145,24 @@ def test_a_code_is_no_number(name: str, values: list[Any], kind: str) -> None:
     assert next(item for item in fields if item.column == name).type == kind
 
 
-def test_a_language_is_no_age() -> None:
-    import re
+def test_decisions_give_the_outcome_away_whatever_its_name() -> None:
+    found = recognise("Dec Res", pl.Series(["Approved", "DECLINED", "withdrawn by applicant", "Approved"]))
+    assert (found.role, found.why, found.masked) == ("outcome", "its values are decisions", False)
+    frame = pl.DataFrame({"Dec Res": ["Approved", "Declined", "Pending"] * 9, "x": range(27)})
+    (outcome,) = (item for item in propose(frame, "t").mapping.fields if item.role == "outcome")
+    assert (outcome.favourable, outcome.adverse) == ("Approved", "Declined")
 
+
+def test_a_language_is_no_age() -> None:
     assert not re.search(COUNTED, "language_cd")
     assert not re.search(COUNTED, "marriage_cd")
     assert re.search(COUNTED, "applicant_age")
 
 
 def test_a_proposal_says_of_every_column_why() -> None:
-    frame = pl.DataFrame({"id": [1, 2, 3] * 9, "Race Cd": [1, 2, 1] * 9, "income": range(27), "approved": [0, 1, 1] * 9})
+    frame = pl.DataFrame(
+        {"id": [1, 2, 3] * 9, "Race Cd": [1, 2, 1] * 9, "income": range(27), "approved": [0, 1, 1] * 9}
+    )
     roles = propose(frame, "t").roles
     assert list(roles) == frame.columns
     assert [roles[name].role for name in frame.columns] == ["predictor", "protected", "predictor", "outcome"]
