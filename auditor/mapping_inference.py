@@ -19,7 +19,7 @@ from auditor.column_words import GROUP_NAMES, plain
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
-from auditor.recognition import Recognised
+from auditor.recognition import Recognised, without_examples
 from auditor.tables import Reading, Table, as_table
 from auditor.tables.parquet import INDEX
 
@@ -96,7 +96,7 @@ def propose(
     for column in left:
         if column in excluded or column in races[1:]:
             continue
-        told = list(guesses[column].reasons)
+        told = _told(guesses[column], recognised[column])
         if column in races:
             groups = {item: GROUP_NAMES[plain(item)] for item in races}
             fields.append(Field(name="race", label="Race", role="protected", type="category", one_of=groups))
@@ -124,6 +124,13 @@ def propose(
     )
     told_of = {"": [*reasons, *table.notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
     return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines}, recognised)
+
+
+def _told(guess: ColumnGuess, role: Recognised) -> list[str]:
+    """The reasons of a column; of one that is masked without the values they quote, but for words for "no value"."""
+    if not role.masked:
+        return list(guess.reasons)
+    return [line if line in guess.about_missing else without_examples(line) for line in guess.reasons]
 
 
 def _with_guess(item: Field, guess: ColumnGuess) -> Field:

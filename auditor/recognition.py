@@ -27,6 +27,8 @@ from auditor.column_words import (
 
 #: Roles of which no value is shown: what they hold says, or nearly says, who somebody is.
 MASKED = frozenset({"identifier", "protected", "protected_proxy", "proxy", "id", "shared id"})
+MASK = "•••"
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 BY_NAME = {
     "identifier": "its name is that of something that identifies a person",
     "protected": "its name is that of a protected attribute",
@@ -87,6 +89,15 @@ class Recognised:
     def masked(self) -> bool:
         """Whether its values are shown to nobody before a person has said what it is."""
         return self.role in MASKED
+
+
+def without_examples(line: str) -> str:
+    """A reason without the values that it quotes, for a column that is masked.
+
+    >>> without_examples("dates such as '01/02/1980', of which nothing says whether day or month stands first")
+    "dates such as '•••', of which nothing says whether day or month stands first"
+    """
+    return QUOTED.sub(f"'{MASK}'", line)
 
 
 def recognise(name: str, values: pl.Series) -> Recognised:

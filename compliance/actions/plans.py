@@ -15,7 +15,7 @@ from compliance.access import permissions as access
 from compliance.actions.registry import register_plan
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
+from compliance.models import DataSetVersion, DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
 
 TRANSITIONS = {
     DesignState.PROPOSED: (DesignState.APPROVED, DesignState.RETIRED),
@@ -25,15 +25,21 @@ TRANSITIONS = {
 
 
 @transaction.atomic
-def begin_draft(*, team: Team, name: str, origin: str, text: str, actor: Actor) -> PlanDraft:
-    """Begin a draft as a copy of ``text``; ``origin`` says of what.
+def begin_draft(
+    *, team: Team, name: str, origin: str, text: str, actor: Actor, data: DataSetVersion | None = None
+) -> PlanDraft:
+    """Begin a draft as a copy of ``text``; ``origin`` says of what, ``data`` from which table it was written.
 
     Raises
     ------
     PermissionDenied
         Without the permission to register plans in that team.
+    StateError
+        If the table belongs to another team.
     """
     _allow(actor, "add_planversion", team)
+    if data is not None and data.team_id != team.pk:
+        raise StateError(f"{data}: belongs to another team; expected data of {team}")
     lock_chain()
     draft = PlanDraft.objects.create(
         team=team,
@@ -42,11 +48,15 @@ def begin_draft(*, team: Team, name: str, origin: str, text: str, actor: Actor) 
         origin_text=text,
         text=text,
         agreed=text,
+        data=data,
         begun_by=actor.name,
         changed_by=actor.name,
         changed_at=timezone.now(),
     )
-    _tell(actor, "plan_draft.begun", draft, {"origin": draft.origin, "text_sha256": _hash(text)}, team=team)
+    payload = {"origin": draft.origin, "text_sha256": _hash(text)}
+    if data is not None:
+        payload["data"] = data.event_object
+    _tell(actor, "plan_draft.begun", draft, payload, team=team)
     return draft
 
 

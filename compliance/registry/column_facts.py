@@ -15,9 +15,9 @@ from auditor.column_guesses import guess_columns
 from auditor.column_meanings import is_flag
 from auditor.column_roles import recognised_in
 from auditor.mappings import codes_of
-from auditor.recognition import DATE, Recognised
+from auditor.recognition import DATE, MASK, Recognised
 from auditor.tables import Table
-from compliance.registry.columns import MASK, SHOWN_CHARACTERS, form_of
+from compliance.registry.columns import SHOWN_CHARACTERS, form_of
 
 SAMPLES = 3
 MOST_CODES = 20

@@ -11,8 +11,9 @@ from django.core.paginator import Page, Paginator
 from django.http import QueryDict
 
 from auditor.mappings import EMPTY, REPEATS, code_of
+from auditor.recognition import MASK
 from compliance.registry.column_facts import ColumnFacts
-from compliance.registry.columns import MASK, MASKED_ROLES
+from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
 from compliance.registry.mapping_rows import values_of as boxes_of
 from compliance.registry.mapping_sides import plain_of, row_of

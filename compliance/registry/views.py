@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import DatabaseError, transaction
@@ -70,6 +71,7 @@ def registrations(request: HttpRequest) -> HttpResponseBase:
     """Everything on its way into the register, newest first."""
     _need(request, "view_registration")
     rows = Registration.objects.for_user(request.user).select_related("team", "model_version", "data_version")
+    rows = rows.defer("look", "mapping")
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     can = {kind: request.user.has_perm(f"compliance.{permission}") for kind, permission in PERMISSIONS.items()}
     table = registrations_table(listed, lambda: rows.iterator(BATCH))
@@ -336,7 +338,29 @@ def _rights(request: HttpRequest, row: Registration) -> dict[str, Any]:
     may = access.may(request.user, PERMISSIONS[row.kind], row.team_id)
     open_to_change = row.state in (RegistrationState.MAPPING, RegistrationState.FAILED)
     replace = FileForm() if may and open_to_change and not row.at_hand else None
-    return {"may": may, "replace": replace}
+    unfinished = open_to_change or row.state == RegistrationState.UPLOADING
+    writes = row.data_version_id is not None and access.may(request.user, "add_planversion", row.team_id)
+    return {
+        "may": may,
+        "replace": replace,
+        "removable": may and unfinished and not row.at_hand,
+        "may_write_plan": writes,
+    }
+
+
+@page("POST")
+def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take an upload away that is not registered, once somebody said that they mean it."""
+    row = _row(request, public_id)
+    access.require(request.user, PERMISSIONS[row.kind], row.team_id)
+    if "sure" not in request.POST:
+        return _refused(request, row, "sure: is not ticked; expected a tick that the file may go", status=400)
+    try:
+        actions.remove_registration(registration=row, actor=site_actor(request))
+    except ComplianceError as error:
+        return _refused(request, row, str(error), status=409)
+    messages.success(request, f"{row.source} and what was said of its columns are removed.")
+    return HttpResponseRedirect(reverse("registrations"))
 
 
 @page("POST")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from auditor.mapping_files import mapping_from, write_mapping
 from auditor.mapping_inference import propose
 from auditor.mappings import DataMapping
+from auditor.recognition import MASK
 from auditor.tables import Table
 from auditor.toml_text import parse_toml
 from compliance.registry.column_facts import ColumnFacts, facts_of
-from compliance.registry.columns import MASK
 from compliance.registry.mapping_rows import MARKS, PARTS, places, values_of, with_changes
 from compliance.registry.mapping_sides import comments_of, merged, row_of, text_of
 from tests.data.test_mapping_proposals import fields
