@@ -115,11 +115,30 @@ OF_THINGS = (
     r"|products?|bureau|lines?|history|listing|invoice|device|phone|email|address|konto|kredit|fahrzeug|gebaeude|vertrags?"
     r"|objekts?|cuenta|coche|vivienda|credito)_(age|alter|colou?r|antiguedad|edad|farbe)(_.*)?"
 )
+#: What the policy packs call an attribute, and how columns of it are called.
+ATTRIBUTES = (
+    ("race", r"race|raza|raca|razza"),
+    ("sex", r"sex|gender|geschl(echt)?|sexe|sesso|sexo|geslacht|genre|genere|genero"),
+    ("age", r"age(_(years|group|band|range))?|alter(_in_jahren|_jahre|sgruppe|sklasse|sband)?|edad|idade|eta|leeftijd"),
+    ("religion", r"religion(szugehoerigkeit)?|konfession|religione|religiao"),
+    (
+        "marital_status",
+        r"marital(_?stat(us)?)?|mar_stat|marriage|civil_status|familienstand|zivilstand|(estado|edo)_civil|etat_civil"
+        r"|stato_civile|burgerlijke_staat",
+    ),
+    (
+        "nationality",
+        r"nationalit(y|aet|e|eit)|staats(angehoerigkeit|buergerschaft)|nazionalita|nacionalida(d|de)|cittadinanza",
+    ),
+    ("national_origin", r"national_origin"),
+    ("disability", r"disab(ility|led)|(schwer)?behinder(t|ung)|discapacidad|disabilita"),
+)
 #: Forms of address.
 TITLES = {"mr", "mrs", "ms", "miss", "mx", "dr", "mr.", "mrs.", "ms.", "dr.", "sr", "sra", "sr.", "sra.", "don", "dona",
           "senor", "senora", "m.", "mme", "mlle", "monsieur", "madame"}  # fmt: skip
 ID_NAMES = (
-    r"(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer)_?(no|nr|number|key)"
+    r"(application|applicant|loan|case|record|account|customer)_ref(erence)?(_?(id|no|nr|number))?"
+    r"|(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer)_?(no|nr|number|key)"
     r"|row_number|index|nr|no"
     r"|(antrags?|antragsteller|kunden?|vertrags?|kredit|darlehens?|vorgangs?|fall|konto)_?(nr|nummer|kennung)"
     r"|lfd_nr|laufende_nummer|aktenzeichen|kennung"
@@ -255,6 +274,23 @@ def role_of(name: str) -> str:
     if re.fullmatch(OF_THINGS, name):
         return ""
     return next((role for each in _spellings(name) if (role := _known_role(each))), "")
+
+
+def attribute_of(name: str) -> str:
+    """What the policy packs call the attribute of a column, by its name; empty where they have no word for it.
+
+    >>> attribute_of("race_cd"), attribute_of("geschlecht"), attribute_of("ethnie")
+    ('race', 'sex', '')
+    """
+    return next(
+        (
+            attribute
+            for each in _spellings(name)
+            for attribute, words in ATTRIBUTES
+            if re.fullmatch(f"(.*_)?({words})", each)
+        ),
+        "",
+    )
 
 
 def _spellings(name: str) -> list[str]:

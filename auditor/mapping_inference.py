@@ -15,7 +15,7 @@ from auditor.applications import repeats_in
 from auditor.column_guesses import ColumnGuess, guess_columns
 from auditor.column_meanings import field_of, is_flag, outcome_field
 from auditor.column_roles import id_reasons, is_index, outcome_of, recognised_in, without_use
-from auditor.column_words import GROUP_NAMES, plain
+from auditor.column_words import GROUP_NAMES, attribute_of, plain
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
@@ -111,7 +111,7 @@ def propose(
             role = roles[column] if roles[column] not in ("outcome", "id") else "predictor"
             fields.append(_with_guess(field_of(frame[column], role), guesses[column]))
         why.append(told)
-    named = _distinct(fields)
+    named = _distinct(_as_packs_call_them(fields))
     excluded |= {column: f"{what}: cannot be used" for column, (what, _) in table.unreadable.items()}
     mapping = DataMapping(
         name=name,
@@ -140,6 +140,19 @@ def _with_guess(item: Field, guess: ColumnGuess) -> Field:
         return replace(item, missing=missing, form=guess.form if item.type == "number" else None)
     unit, prefix, suffix = unit_of(guess.form)
     return replace(item, missing=missing, form=guess.form, unit=unit, prefix=prefix, suffix=suffix)
+
+
+def _as_packs_call_them(fields: Sequence[Field]) -> list[Field]:
+    """The fields, a protected one called as policy packs call it where it is the only one of its attribute.
+
+    By that name findings cite their clauses; what prompts and reports say is its label, which stays the column's.
+    """
+    called = [attribute_of(item.name) if item.role == "protected" else "" for item in fields]
+    taken = {item.name for item in fields}
+    return [
+        replace(item, name=name) if name and called.count(name) == 1 and name not in taken else item
+        for item, name in zip(fields, called, strict=True)
+    ]
 
 
 def _distinct(fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -126,7 +126,7 @@ def packs_for(purpose: Purpose, fields: Sequence[str]) -> tuple[PackOffer, ...]:
         elif not fits_use:
             why = "speaks of other uses"
         else:
-            why = "knows none of the compared fields by its name"
+            why = "knows no compared field by its name"
         found.append(PackOffer(id=pack.id, name=pack.name, chosen=fits_use and fits_place and bool(protected), why=why))
     return tuple(sorted(found, key=lambda offer: not offer.chosen))
 

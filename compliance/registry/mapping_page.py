@@ -11,12 +11,12 @@ from django.core.paginator import Page, Paginator
 from django.http import QueryDict
 
 from auditor.mappings import EMPTY, REPEATS, code_of
-from auditor.recognition import MASK
+from auditor.recognition import MASK, without_examples
 from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
 from compliance.registry.mapping_rows import values_of as boxes_of
-from compliance.registry.mapping_sides import plain_of, row_of
+from compliance.registry.mapping_sides import OF_A_FIELD, plain_of, row_of
 from compliance.tables.described import Column, Table
 
 A_PAGE = 20  # columns; with their codes fewer boxes than a form may have
@@ -196,7 +196,9 @@ def columns_page(
     rows = places(raw, [each.name for each in facts])
     fields = [item for item in raw.get("fields", ()) if isinstance(item, Mapping)] if _is_list(raw) else []
     by_name: dict[str, tuple[list[str], list[str]]] = {}
-    for at, line in [*((0, line) for line in lines), *((1, line) for line in told)]:
+    counted = [line for line in lines if line.startswith("outcome ")]
+    looks_wrong = [line for line in lines if line not in counted]
+    for at, line in [*((0, line) for line in looks_wrong), *((1, line) for line in (*told, *counted))]:
         for name in NAMED.findall(line)[:1]:
             by_name.setdefault(name, ([], []))[at].append(line)
     every = []
@@ -212,7 +214,7 @@ def columns_page(
                 place=place,
                 values=values,
                 field=field,
-                error=error if at == wrong else "",
+                error=OF_A_FIELD.split(error)[-1].removeprefix(": ") if at == wrong else "",
                 lines=tuple(line for ours, _ in said for line in ours),
                 told=tuple(line.partition(": ")[2] or line for _, ours in said for line in ours),
                 codes=tuple(_code(at, code, each, values) for code in codes_in(item, each)),
@@ -224,6 +226,23 @@ def columns_page(
     number = asked.get("columns") or (wrong // A_PAGE + 1 if wrong is not None and not find else 1)
     listed = Paginator(kept, A_PAGE).get_page(number)
     return ColumnsPage(rows=tuple(listed.object_list), listed=listed, find=find, every=tuple(every))
+
+
+def lines_shown(lines: Sequence[str], facts: Sequence[ColumnFacts], text: str) -> list[str]:
+    """Lines about columns as a page may say them: of one that is masked without the values they quote.
+
+    Of a protected attribute the codes stay: somebody has to say what they mean.
+    """
+    masked = {each.name for each in facts if each.masked and not (each.codes and not each.more)}
+    raw = plain_of(text) or {}
+    fields = {str(item.get("name")): item.get("column") for item in raw.get("fields", ()) if isinstance(item, Mapping)}
+    hidden = masked | {name for name, column in fields.items() if column in masked}
+    shown = []
+    for line in lines:
+        found = NAMED.search(line)
+        said = found is not None and found[1] in hidden
+        shown.append(line[: found.end()] + without_examples(line[found.end() :]) if found and said else line)
+    return shown
 
 
 def posted_boxes(post: QueryDict, facts: Sequence[ColumnFacts]) -> dict[int, Values]:

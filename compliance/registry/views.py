@@ -30,7 +30,7 @@ from compliance.models import Registration, RegistrationState
 from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
-from compliance.registry.mapping_page import columns_page, columns_table, posted_boxes
+from compliance.registry.mapping_page import columns_page, columns_table, lines_shown, posted_boxes
 from compliance.registry.mapping_sides import Sides, merged, one_way_lines
 from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 LINES = 25
 BATCH = 200
 SHOWN_ROWS = 5
+MOST_LINES = 8
 #: What a page offers where the file cannot be read without being told how.
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
 [reading]
@@ -266,10 +267,12 @@ def _described(
         form.initial = {"mapping": text}
     error = sides.refused if sides else ""
     error = error or (_problem(text) if text else "")
+    facts = _facts(row)
     lines, told = (look.lines, look.facts) if look and look.mapping == text else ((), ())
+    lines, told = lines_shown(lines, facts, text), lines_shown(told, facts, text)
     columns = columns_page(
         text=sides.agreed if sides and sides.refused else text,
-        facts=_facts(row),
+        facts=facts,
         asked=asked,
         error=error,
         lines=lines,
@@ -289,6 +292,10 @@ def _described(
         "error": look.error,
         "lines": look.lines,
         "facts": look.facts,
+        # What stands at its column stands there alone, but for the first lines of what looks wrong.
+        "shown": lines[:MOST_LINES],
+        "beyond": len(lines) - MOST_LINES,
+        "read": [line for line in told if not line.startswith("field ")] if columns else told,
         "preview": preview,
         "mapping": mapping,
         "proposed": proposal,

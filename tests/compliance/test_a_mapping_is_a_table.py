@@ -17,6 +17,7 @@ from auditor.recognition import MASK
 from auditor.tables import Table
 from auditor.toml_text import parse_toml
 from compliance.registry.column_facts import ColumnFacts, facts_of
+from compliance.registry.mapping_page import lines_shown
 from compliance.registry.mapping_rows import MARKS, PARTS, places, values_of, with_changes
 from compliance.registry.mapping_sides import comments_of, merged, row_of, text_of
 from tests.data.test_mapping_proposals import fields
@@ -235,3 +236,8 @@ def test_a_wrong_number_is_kept_as_it_was_typed_and_the_line_finds_its_row() -> 
         mapping_from(raw, where="mapping")
     assert row_of(str(told.value), raw, FACTS) == at
     assert rows(raw)[at]["decimals"] == "two"
+
+
+def test_lines_about_a_masked_column_quote_no_value_but_codes_that_need_words() -> None:
+    lines = ["field 'race' has codes and no words: '1', '2', '5'", "column 'DOB' holds '1950-01-31', far from others"]
+    assert lines_shown(lines, FACTS, PROPOSED) == [lines[0], "column 'DOB' holds '•••', far from others"]

@@ -65,7 +65,6 @@ def described(browser: Client) -> Registration:
         **{
             "Race Cd|words:1": "White", "Race Cd|words:2": "Black", "Race Cd|words:3": "Asian",
             "Sex Code|words:1": "male", "Sex Code|words:2": "female", "Annual Income|controls": "on",
-            "Race Cd|name": "race", "Sex Code|name": "sex",
         },
     )  # fmt: skip
     checked = browser.post(address, {**boxes, "check": ""})
@@ -91,7 +90,7 @@ def test_a_messy_table_is_proposed_masked_and_says_why(browser: Client) -> None:
     page = browser.get(f"/register/{row.public_id}/")
     rows = {each.facts.name: each for each in page.context["columns"].every}
     assert {name: (each.values["role"], each.values["type"]) for name, each in rows.items() if each.values["role"]} == {
-        "Loan Ref": ("predictor", "text"),
+        "Loan Ref": ("id", "text"),
         "Customer Name": ("protected_proxy", "text"),
         "DOB": ("protected", "text"),
         "Race Cd": ("protected", "category"),
@@ -105,7 +104,7 @@ def test_a_messy_table_is_proposed_masked_and_says_why(browser: Client) -> None:
     }
     assert rows["SSN"].values["role"] == ""
     masked = {name for name, each in rows.items() if each.samples == ("•••",)}
-    assert masked == {"Customer Name", "DOB", "SSN", "Race Cd", "Sex Code", "Zip"}
+    assert masked == {"Loan Ref", "Customer Name", "DOB", "SSN", "Race Cd", "Sex Code", "Zip"}
     shown = html.unescape(page.content.decode())
     for secret in ("Schmidt", "100-10-1000", "01.03.1950", "called on day"):
         assert secret not in shown

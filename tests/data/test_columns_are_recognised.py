@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 
 from auditor.column_words import COUNTED
 from auditor.mapping_inference import propose
+from auditor.proposals import proposed
 from auditor.recognition import MASKED, NOTHING, recognise
 
 NAMED, VALUES = "its name is that of", "its values are"
@@ -167,3 +169,30 @@ def test_a_proposal_says_of_every_column_why() -> None:
     assert list(roles) == frame.columns
     assert [roles[name].role for name in frame.columns] == ["predictor", "protected", "predictor", "outcome"]
     assert all(found.why for found in roles.values())
+
+
+def test_a_protected_field_is_called_as_policy_packs_call_it_where_it_is_the_only_one() -> None:
+    people = {"Race Cd": [1, 2, 1] * 9, "Sex Code": [1, 2, 2] * 9, "x": range(27)}
+    names = {item.column: item.name for item in propose(pl.DataFrame(people), "t").mapping.fields}
+    assert (names["Race Cd"], names["Sex Code"]) == ("race", "sex")
+    both = {"applicant_sex": ["m", "f", "m"] * 9, "coapplicant_sex": ["f", "m", "m"] * 9, "x": range(27)}
+    names = {item.column: item.name for item in propose(pl.DataFrame(both), "t").mapping.fields}
+    assert (names["applicant_sex"], names["coapplicant_sex"]) == ("applicant_sex", "coapplicant_sex")
+
+
+@pytest.mark.parametrize(("rate", "income"), [("4.25%", "$39,375"), ("4,25%", "€39.375")])
+def test_a_mark_that_one_column_leaves_no_doubt_of_holds_for_the_others(tmp_path: Path, rate: str, income: str) -> None:
+    # With semicolons, 39,375 dollars would be 39 of them and a bit.
+    path = tmp_path / "a.csv"
+    path.write_text("rate;income;sex\n" + "".join(f"{rate};{income[:-1]}{n % 10};{'mf'[n % 2]}\n" for n in range(30)))
+    table = proposed(path, "a").table
+    values = next(item for item in propose(table, "a").mapping.fields if item.column == "income").values_in(table.frame)
+    assert values[:2] == [39_370.0, 39_371.0]
+
+
+def test_reasons_of_a_masked_column_quote_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("DOB,approved\n" + "".join(f"{1 + n % 12:02d}/0{1 + n % 9}/1980,{n % 2}\n" for n in range(40)))
+    text = proposed(path, "a").proposal.text()
+    assert "dates such as '•••', of which nothing says whether day or month stands first" in text
+    assert "1980" not in text
