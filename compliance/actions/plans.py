@@ -15,7 +15,7 @@ from compliance.access import permissions as access
 from compliance.actions.registry import register_plan
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
+from compliance.models import DataSetVersion, DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
 
 TRANSITIONS = {
     DesignState.PROPOSED: (DesignState.APPROVED, DesignState.RETURNED, DesignState.RETIRED),
@@ -27,16 +27,29 @@ TRANSITIONS = {
 
 @transaction.atomic
 def begin_draft(
-    *, team: Team, name: str, origin: str, text: str, actor: Actor, copy_of: PlanVersion | None = None
+    *,
+    team: Team,
+    name: str,
+    origin: str,
+    text: str,
+    actor: Actor,
+    copy_of: PlanVersion | None = None,
+    data: DataSetVersion | None = None,
 ) -> PlanDraft:
-    """Begin a draft as a copy of ``text``; ``origin`` says of what, ``copy_of`` of which registered design.
+    """Begin a draft as a copy of ``text``, which ``origin`` names.
+
+    ``copy_of`` is the registered design it was copied from, ``data`` the table it was written from, if there is one.
 
     Raises
     ------
     PermissionDenied
         Without the permission to register plans in that team.
+    StateError
+        If the table belongs to another team.
     """
     _allow(actor, "add_planversion", team)
+    if data is not None and data.team_id != team.pk:
+        raise StateError(f"{data}: belongs to another team; expected data of {team}")
     lock_chain()
     draft = PlanDraft.objects.create(
         team=team,
@@ -46,11 +59,15 @@ def begin_draft(
         text=text,
         agreed=text,
         copy_of=copy_of if copy_of is not None and copy_of.team_id == team.pk else None,
+        data=data,
         begun_by=actor.name,
         changed_by=actor.name,
         changed_at=timezone.now(),
     )
-    _tell(actor, "plan_draft.begun", draft, {"origin": draft.origin, "text_sha256": _hash(text)}, team=team)
+    payload = {"origin": draft.origin, "text_sha256": _hash(text)}
+    if data is not None:
+        payload["data"] = data.event_object
+    _tell(actor, "plan_draft.begun", draft, payload, team=team)
     return draft
 
 

@@ -314,10 +314,17 @@ def _state(request: HttpRequest, row: PlanDraft, both: DraftSides, asked: Any) -
     wanted = asked.get("depth")
     depth = Depth(wanted) if wanted in list(Depth) else depth_of_text(plain(both.text) or plain(both.agreed))
     models, every = _models_at(request, row, depth), list(_data_sets(request, row))
-    model, sets = _chosen(models, asked.get("model")), every
+    own, named = row.data if row.data_id is not None else None, asked.get("model")
+    if depth is Depth.RECORD and own is not None and named is None:
+        model = next((item for item in models if item.sha256 == own.fingerprint), None)
+    else:
+        model = _chosen(models, named)
+    sets = every
     if depth is Depth.RECORD and model is not None:  # what is audited is its own data, and no other
         sets = [item for item in every if item.fingerprint == model.sha256] or every
-    data = _chosen(sets, asked.get("data"))
+    wanted = asked.get("data")
+    # What was written from a table is looked at on that table, however many came since.
+    data = _chosen(sets, str(row.data_id) if wanted is None and row.data_id is not None else wanted)
     shown = preview(checked.plan, data=data, model=model, depth=depth) if checked.plan and data else None
     return State(
         draft=both,
@@ -374,7 +381,8 @@ def _name(both: DraftSides, row: PlanDraft) -> str:
 
 def _draft(request: HttpRequest, pk: int) -> PlanDraft:
     """A draft somebody may see. One they may not see is not there for them."""
-    row = PlanDraft.objects.for_user(request.user).select_related("team", "plan", "copy_of").filter(pk=pk).first()
+    rows = PlanDraft.objects.for_user(request.user).select_related("team", "plan", "copy_of", "data")
+    row = rows.filter(pk=pk).first()
     if row is None:
         raise Http404("no such draft")
     return row

@@ -1,4 +1,4 @@
-"""The tables of the register's pages: registrations, systems, what columns are said to mean, first rows."""
+"""The tables of the register's pages: registrations, systems, fields of a data set, first rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html
 
-from auditor.mappings import DataMapping
 from compliance.models import Registration, SystemListing
 from compliance.tables.described import Column, Table
 from reports import numbers
@@ -85,24 +84,6 @@ def _stands(row: Any) -> str:
 
 def _approved(row: SystemListing) -> str:
     return f"{row.approved_by}, {_day(row.approved_at)}" if row.approved_at else numbers.DASH
-
-
-def meanings_table(mapping: DataMapping, *, address: str) -> Table:
-    """What the columns of a table are said to mean."""
-    return Table(
-        name="meanings",
-        title="Fields",
-        caption="Fields, as the mapping below names them",
-        rows=mapping.fields,
-        address=address,
-        columns=(
-            Column("field", "Field", lambda item: item.label),
-            Column("name", "", lambda item: item.name),
-            Column("role", "Role", lambda item: item.role),
-            Column("type", "Type", lambda item: item.type),
-            Column("columns", "Columns", lambda item: ", ".join(item.columns), None, "long"),
-        ),
-    )
 
 
 def fields_table(fields: Iterable[Any], *, address: str) -> Table:

@@ -173,5 +173,6 @@ def _enter_data(row: Registration, actor: Actor, *, heartbeat: Callable[[], None
         row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
     found, preview, lines = survey_of(row, heartbeat=heartbeat)
-    row.look = {"lines": lines}
+    # What is known of the columns stays: a plan that is written from the table counts its groups by it.
+    row.look = {"lines": lines, "columns": row.look.get("columns", [])}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

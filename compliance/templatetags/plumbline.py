@@ -13,10 +13,10 @@ from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.links import cases_link
 from compliance.models import Audit
 from compliance.tables.described import Table
-from compliance.tables.html import table_html
+from compliance.tables.html import addresses, table_html
 from reports import numbers, sentences, wording
 from reports.canvas import Chart
-from reports.html_marks import chart_html, code_html, severity_html
+from reports.html_marks import chart_html, code_html, files_html, severity_html
 from reports.html_marks import conclusion_class as class_of
 from reports.labels import ARM_LABELS, CASE_ROLE_LABELS, CONTROL_ARM_LABELS, OUTCOME_LABELS
 
@@ -181,6 +181,13 @@ def table(context: Context, name: str, number: int | None = None) -> SafeString:
     """A table of the page by its name, and its number where there are several; with the way to its files."""
     described: Table = context["tables"][name if number is None else f"{name}-{number}"]
     return table_html(described, context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def files_of(context: Context, name: str) -> SafeString:
+    """The way to the files of a table that a page draws itself, for there are boxes in its cells."""
+    described: Table = context["tables"][name]
+    return mark_safe(files_html(described.title, addresses(described, context["request"])))  # noqa: S308, escaped there
 
 
 @register.simple_tag

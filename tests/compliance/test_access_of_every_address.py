@@ -163,6 +163,9 @@ SITE = {
     "register/<uuid:public_id>/file/": Line(
         "/register/{registration.public_id}/file/", method="post", allowed=400, foreign=MISSING
     ),
+    "register/<uuid:public_id>/remove/": Line(
+        "/register/{registration.public_id}/remove/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
     "register/<uuid:public_id>/again/": Line(
         "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING
     ),
@@ -180,6 +183,7 @@ SITE = {
     ),
     "plans/": Line("/plans/"),
     "plans/new/": Line("/plans/new/"),
+    "plans/from/<key:pk>/": Line("/plans/from/{datasetversion.pk}/", without=MISSING, foreign=MISSING),
     "plans/drafts/<key:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
     "plans/drafts/<key:pk>/check/": Line(
         "/plans/drafts/{plandraft.pk}/check/", method="post", without=MISSING, foreign=MISSING

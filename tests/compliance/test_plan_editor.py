@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from auditor.demo_data import load_loanapp
 from auditor.plan import plan_from
+from auditor.recognition import MASK
 from compliance import actions
 from compliance.access.roles import Role
 from compliance.governance.events import verify_chain
@@ -25,7 +26,6 @@ from compliance.plans.checks import check_text
 from compliance.plans.merge import FORM_PREFIX, form_values, plain
 from compliance.plans.preview import preview
 from compliance.plans.shelf import SHELF, ready_made, written_out
-from compliance.registry.columns import MASK
 from reports.lint import forbidden_phrases
 from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.teams import make_person

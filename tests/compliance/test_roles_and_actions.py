@@ -86,6 +86,7 @@ ACTIONS = {
     "register/<uuid:public_id>/": Action(("add_datasetversion",), {"mapping": "name = 'x'", "register": ""}),
     "register/<uuid:public_id>/part/": Action(("add_datasetversion",)),
     "register/<uuid:public_id>/file/": Action(("add_datasetversion",), {"file": "a table"}),
+    "register/<uuid:public_id>/remove/": Action(("add_datasetversion",), {"sure": "on"}),
     "register/<uuid:public_id>/again/": Action(("add_datasetversion",)),
     "systems/propose/": Action(
         ("add_systemlisting",), {"team": "{team.pk}", "text": listing_text("another"), "reason": "asked"}
@@ -95,6 +96,7 @@ ACTIONS = {
     "systems/<key:pk>/key/erase/": Action(("add_systemkey",)),
     "systems/<key:pk>/withdraw/": Action(("withdraw_systemlisting",), {"reason": "not needed"}),
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
+    "plans/from/<key:pk>/": Action(("add_planversion",), {"write": "", "business_use": "Loans"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
     "plans/drafts/<key:pk>/check/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
     "models/<key:number>/propose/": Action(
