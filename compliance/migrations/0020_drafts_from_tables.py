@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('compliance', '0017_account_links'),
+        ('compliance', '0019_notices'),
     ]
 
     operations = [
