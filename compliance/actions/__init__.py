@@ -4,6 +4,8 @@ from compliance.actions.account_links import (
     find_account_link,
     invite,
     join_by_link,
+    let_go_of_device_by_link,
+    offer_new_device,
     offer_new_password,
     set_password_by_link,
     withdraw_account_link,
@@ -29,6 +31,7 @@ from compliance.actions.findings import (
     note_finding,
     propose_rejection,
 )
+from compliance.actions.kept_forms import keep_form, let_go_of_form, written_by
 from compliance.actions.packs import load_shipped_packs, review_pack
 from compliance.actions.people import (
     add_member,
@@ -64,7 +67,17 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
+from compliance.actions.second_factors import (
+    begin_second_factor,
+    confirm_second_factor,
+    remove_second_factor,
+    renew_recovery_codes,
+    second_factor_of,
+    secret_of,
+    use_second_factor,
+)
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
+from compliance.actions.sign_ins import end_other_sessions, end_session, lift_lock_out, note_lock_out
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
 
@@ -76,11 +89,15 @@ __all__ = [
     "begin_audit",
     "begin_draft",
     "begin_registration",
+    "begin_second_factor",
+    "confirm_second_factor",
     "confirm_stopped",
     "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
     "download_attachment",
+    "end_other_sessions",
+    "end_session",
     "end_upload",
     "enter_earlier_findings",
     "erase_system_key",
@@ -95,16 +112,22 @@ __all__ = [
     "freeze_audit",
     "invite",
     "join_by_link",
+    "keep_form",
     "keep_look",
     "keep_mapping",
     "keep_upload",
+    "let_go_of_device_by_link",
+    "let_go_of_form",
+    "lift_lock_out",
     "load_shipped_packs",
     "may_export",
     "move_finding",
     "name_of",
     "name_team",
     "note_finding",
+    "note_lock_out",
     "note_received",
+    "offer_new_device",
     "offer_new_password",
     "open_language_model",
     "pause_audit",
@@ -116,6 +139,8 @@ __all__ = [
     "register_plan",
     "release_audit",
     "remove_member",
+    "remove_second_factor",
+    "renew_recovery_codes",
     "replace_upload",
     "request_audit",
     "request_data",
@@ -126,13 +151,17 @@ __all__ = [
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "second_factor_of",
+    "secret_of",
     "set_password_by_link",
     "set_system_key",
     "start_ungoverned_audit",
     "stop_audit",
     "try_again",
+    "use_second_factor",
     "view_evidence",
     "withdraw_account_link",
     "withdraw_release",
     "withdraw_system",
+    "written_by",
 ]

@@ -8,6 +8,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from auditor.systems.keys import SHORTEST, is_key
 from compliance.access import permissions as access
+from compliance.actions.kept_forms import seal_forms_anew
+from compliance.actions.second_factors import seal_factors_anew
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import SystemKey, SystemListing, SystemState
@@ -64,7 +66,7 @@ def erase_system_key(*, listing: SystemListing, actor: Actor) -> None:
 
 
 def rotate_keys(*, actor: Actor) -> int:
-    """Seal every key anew under a new line of the ring, and take the older lines away; returns how many keys.
+    """Seal all that is sealed anew under a new line of the ring, and take the older lines away; returns how many.
 
     Stopped halfway, nothing is lost: the older lines go last, and the next time finishes it.
 
@@ -84,10 +86,13 @@ def rotate_keys(*, actor: Actor) -> int:
             again = ring.seal(secret, destination=destination)
             row.ring_key, row.sealed = again.ring_key, again.data
             row.save(update_fields=["ring_key", "sealed"])
-        payload = {"keys": len(rows), "ring_key": ring.newest}
+        beside = {"second_factors": seal_factors_anew(ring), "kept_forms": seal_forms_anew(ring)}
+        payload = {"keys": len(rows), "ring_key": ring.newest} | {
+            name: count for name, count in beside.items() if count
+        }
         append_event(actor=actor, action="system.keys_rotated", object="installation", payload=payload)
     keep_newest()
-    return len(rows)
+    return len(rows) + sum(beside.values())
 
 
 def _allow(actor: Actor, listing: SystemListing) -> None:

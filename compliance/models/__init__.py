@@ -1,5 +1,6 @@
 """The rows: what was audited, how the run stands, what it found, who may see it, and what happened in which order."""
 
+from compliance.models.accounts import KeptForm, LockOut, SecondFactor, SignIn
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.findings import FindingNote, FindingRecord, NotePurpose, Sighting
@@ -35,8 +36,10 @@ __all__ = [
     "FindingRecord",
     "FindingRow",
     "FirstRunLink",
+    "KeptForm",
     "LanguageModel",
     "LanguageModelVersion",
+    "LockOut",
     "MeasurementRow",
     "Membership",
     "NotePurpose",
@@ -49,7 +52,9 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Release",
+    "SecondFactor",
     "Sighting",
+    "SignIn",
     "SystemKey",
     "SystemListing",
     "SystemState",

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from compliance import actions
 from compliance.access.roles import Role, roles_with
-from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
+from compliance.models import DataSetVersion, LanguageModel, Registration, SecondFactor, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import version_of
@@ -36,7 +36,10 @@ MODEL = {
     "decision_role": "advisory", "risk_tier": "1", "access": "internals",
 }  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
-OWN = ("login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/", "admin/logout/",
+OWN = ("login/", "logout/", "password/", "account/sessions/<key:pk>/end/", "account/sessions/end-others/",
+       "account/second-factor/begin/", "account/second-factor/confirm/", "account/second-factor/codes/",
+       "account/second-factor/remove/", "kept/", "kept/<key:pk>/discard/",
+       "first-run/<str:secret>/", "admin/login/", "admin/logout/",
        "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
@@ -66,6 +69,7 @@ ACTIONS = {
     ),
     "people/invite/": Action(("add_membership",), {"team": "{team.pk}", "name": "x", "role": "validator"}),
     "people/<key:team>/<key:pk>/new-password/": Action(("add_membership",)),
+    "people/<key:team>/<key:pk>/new-device/": Action(("add_membership",)),
     # A name that the team does not use yet makes a language model, and not only a version of one.
     "register/model/": Action(("add_languagemodelversion", "add_languagemodel"), {"team": "{team.pk}", **MODEL}),
     "register/data/": Action(("add_datasetversion",), {"team": "{team.pk}", "file": "a table"}),
@@ -132,6 +136,9 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     reader = make_person("another reader", default_team(), [Role.EXAMINER])
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     another = version_of(default_team(), 7)
+    SecondFactor.objects.create(
+        user=found["membership"].user, sealed=b"", begun_at=timezone.now(), confirmed_at=timezone.now()
+    )
     return {**found, "another": another, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
 
 
