@@ -23,6 +23,13 @@ VISIBILITY_SECONDS = 3600
 FILE_QUEUE = "plumbline-files"  # the scheme of compliance/execution/file_queue.py
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
 PREFIX = "PLUMBLINE_"
+#: Roles (compliance/access/roles.py), and who administers the installation; and those of them that decide.
+HOLDERS = (
+    "model_owner", "developer", "compliance_officer", "validator", "approver", "counsel", "internal_audit",
+    "examiner_readonly", "admin", "superuser",
+)  # fmt: skip
+WHO_DECIDE = ("validator", "approver", "counsel", "admin", "superuser")
+DECIDING = "deciding"
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")  # the variables that have no such prefix
 
 
@@ -63,6 +70,10 @@ class Environment(BaseSettings):
         20, validation_alias="PLUMBLINE_UNFINISHED_UPLOADS"
     )
     session_hours: Annotated[int, Field(ge=1, le=24 * 7)] = Field(12, validation_alias="PLUMBLINE_SESSION_HOURS")
+    # Who may do nothing before they have set up a second factor.
+    second_factor: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        [], validation_alias="PLUMBLINE_SECOND_FACTOR"
+    )
     # The most a table may be or cost. The engine reads no larger ones (auditor/tables.py): these only lower its limits.
     table_seconds: Annotated[int, Field(ge=5, le=600)] = Field(60, validation_alias="PLUMBLINE_TABLE_SECONDS")
     table_megabytes: Annotated[int, Field(ge=512, le=65_536)] = Field(2_048, validation_alias="PLUMBLINE_TABLE_MB")
@@ -103,6 +114,14 @@ class Environment(BaseSettings):
         if key is not None and len(key.get_secret_value()) < 50:
             raise ValueError("is shorter than 50 characters")
         return key
+
+    @field_validator("second_factor")
+    @classmethod
+    def _are_holders(cls, names: list[str]) -> list[str]:
+        unknown = [name for name in names if name not in (DECIDING, *HOLDERS)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not known: expected {DECIDING}, or some of {', '.join(HOLDERS)}")
+        return [name for name in HOLDERS if name in names or (DECIDING in names and name in WHO_DECIDE)]
 
     @field_validator("device")
     @classmethod

@@ -90,6 +90,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "compliance.accounts.sections.login_for_the_whole_page",
+    "compliance.accounts.refusals.Refusals",
+    "compliance.accounts.kept_forms.KeptForms",
+    "compliance.accounts.second_factor.required",
     "compliance.database.busy.Busy",
 ]
 
@@ -107,6 +110,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "compliance.notices.header.unread",
                 "compliance.dashboard.door.door",
+                "compliance.accounts.own_account.session_end",
             ],
         },
     },
@@ -228,6 +232,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_ADAPTER = "compliance.accounts.adapter.Accounts"
 # Five wrong passwords in five minutes lock a user name for the rest of them; a machine may try ten a minute.
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
+# Roles, and "superuser", whose holders reach one page only until they have set up a second factor.
+SECOND_FACTOR = _environment.second_factor
 ALLAUTH_TRUSTED_PROXY_COUNT = _environment.proxies
 
 # Browser security. Behind HTTPS (PLUMBLINE_HTTPS) cookies are secure, plain requests are redirected and HSTS is on;

@@ -4,6 +4,8 @@ from compliance.actions.account_links import (
     find_account_link,
     invite,
     join_by_link,
+    let_go_of_device_by_link,
+    offer_new_device,
     offer_new_password,
     set_password_by_link,
     withdraw_account_link,
@@ -30,6 +32,7 @@ from compliance.actions.findings import (
     note_finding,
     propose_rejection,
 )
+from compliance.actions.kept_forms import keep_form, let_go_of_form, written_by
 from compliance.actions.notices import (
     choose_notices,
     confirm_mail_address,
@@ -82,7 +85,17 @@ from compliance.actions.schedules import (
     remind,
     start_scheduled_audit,
 )
+from compliance.actions.second_factors import (
+    begin_second_factor,
+    confirm_second_factor,
+    remove_second_factor,
+    renew_recovery_codes,
+    second_factor_of,
+    secret_of,
+    use_second_factor,
+)
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
+from compliance.actions.sign_ins import end_other_sessions, end_session, lift_lock_out, note_lock_out
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
 from compliance.actions.webhooks import end_webhook, renew_webhook_secret, set_webhook
@@ -95,14 +108,18 @@ __all__ = [
     "begin_audit",
     "begin_draft",
     "begin_registration",
+    "begin_second_factor",
     "choose_notices",
     "confirm_mail_address",
+    "confirm_second_factor",
     "confirm_stopped",
     "decide_on_design",
     "decide_on_language_model",
     "decide_on_version",
     "describe_language_model",
     "download_attachment",
+    "end_other_sessions",
+    "end_session",
     "end_upload",
     "end_webhook",
     "enter_earlier_findings",
@@ -120,9 +137,13 @@ __all__ = [
     "hold_schedule",
     "invite",
     "join_by_link",
+    "keep_form",
     "keep_look",
     "keep_mapping",
     "keep_upload",
+    "let_go_of_device_by_link",
+    "let_go_of_form",
+    "lift_lock_out",
     "load_shipped_packs",
     "make_schedule",
     "mark_read",
@@ -132,7 +153,9 @@ __all__ = [
     "name_of",
     "name_team",
     "note_finding",
+    "note_lock_out",
     "note_received",
+    "offer_new_device",
     "offer_new_password",
     "open_language_model",
     "pause_audit",
@@ -148,6 +171,8 @@ __all__ = [
     "remove_mail_address",
     "remove_member",
     "remove_registration",
+    "remove_second_factor",
+    "renew_recovery_codes",
     "renew_webhook_secret",
     "replace_upload",
     "request_audit",
@@ -160,6 +185,8 @@ __all__ = [
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "second_factor_of",
+    "secret_of",
     "set_mail_address",
     "set_password_by_link",
     "set_system_key",
@@ -170,9 +197,11 @@ __all__ = [
     "submit_design_again",
     "tell_people",
     "try_again",
+    "use_second_factor",
     "view_evidence",
     "withdraw_account_link",
     "withdraw_approval",
     "withdraw_release",
     "withdraw_system",
+    "written_by",
 ]

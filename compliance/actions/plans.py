@@ -98,8 +98,7 @@ def save_draft(
         raise StateError(f"{draft}: is registered and stays as it is; expected a copy of it to be changed")
     if draft.revision != revision:
         raise StateError(
-            f"{draft}: {draft.changed_by} saved it in the meantime; expected your changes on top of theirs "
-            f"(open it in another window; what you wrote is still on this page)"
+            f"{draft}: {draft.changed_by} saved it in the meantime; expected your changes on top of theirs"
         )
     if (draft.text, draft.agreed, draft.changes) == (text, agreed, changes):
         return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from django.contrib.auth import get_user_model
 
 from auditor.records import Measurement
 from compliance.access.roles import PERMISSIONS, Role
@@ -187,3 +189,16 @@ def _who(role: Role | None, names: dict[Role, list[str]]) -> str:
         return "the system"
     members = names.get(role, [])
     return f"{role.label}: {', '.join(members)}" if members else f"{role.label}: nobody in the team yet"
+
+
+def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Where an answer that was refused differs from what is saved: name of the box, what is saved, what was sent."""
+    saved = {"due": f"{record.due:%Y-%m-%d}" if record.due else ""} | {
+        name: str(getattr(record, name)) for name in ("response", "remediation")
+    }
+    found = [(FIELDS[name], theirs, str(sent.get(name, ""))) for name, theirs in saved.items()]
+    chosen = str(sent.get("owner", ""))
+    if str(record.owner_id or "") != chosen:
+        other = get_user_model().objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        found.insert(0, (FIELDS["owner"], str(record.owner or ""), str(other or "")))
+    return [(name[:1].upper() + name[1:], theirs, yours) for name, theirs, yours in found if theirs != yours]

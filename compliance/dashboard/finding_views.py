@@ -235,6 +235,7 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
         ],
         "proposing": _kept(RejectionForm, sent) if proposing else None,
         "answering": _answer_form(record, sent) if answering else None,
+        "apart": finding_page.apart(record, sent.data) if isinstance(sent, AnswerForm) and status == REFUSED else (),
         "noting": _kept(NoteForm, sent).offer(fix=answering) if may[WRITE] else None,
         "retesting": _retest_form(record, versions, sent) if may["run_audit"] and record.stands.live else None,
         "who_comments": finding_page.who_comments(),

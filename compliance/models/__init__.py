@@ -1,5 +1,6 @@
 """The rows: what was audited, how the run stands, what it found, who may see it, and what happened in which order."""
 
+from compliance.models.accounts import KeptForm, LockOut, SecondFactor, SignIn
 from compliance.models.approvals import VersionDecision, VersionState
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
@@ -49,8 +50,10 @@ __all__ = [
     "FindingRecord",
     "FindingRow",
     "FirstRunLink",
+    "KeptForm",
     "LanguageModel",
     "LanguageModelVersion",
+    "LockOut",
     "MailAddress",
     "MailDelivery",
     "MeasurementRow",
@@ -70,7 +73,9 @@ __all__ = [
     "Release",
     "Reminder",
     "ScheduleState",
+    "SecondFactor",
     "Sighting",
+    "SignIn",
     "SystemKey",
     "SystemListing",
     "SystemState",

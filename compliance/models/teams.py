@@ -121,11 +121,8 @@ class FirstRunLink(models.Model):
         return f"link of {self.created_at:%d %b %Y %H:%M} UTC"
 
 
-KINDS_OF_LINKS = ("invitation", "new_password")
-
-
 class AccountLink(models.Model):
-    """A link by which somebody makes an account of their own, or a new password. It works once, for a while.
+    """A link by which somebody makes an account, chooses a new password, or lets go of a lost device. It works once.
 
     Only the hash of its secret is kept: nobody who administers people knows a password.
     """
@@ -135,6 +132,7 @@ class AccountLink(models.Model):
 
         INVITATION = "invitation", "Invitation"
         NEW_PASSWORD = "new_password", "New password"
+        NEW_DEVICE = "new_device", "New device"
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="account_links")
@@ -162,7 +160,7 @@ class AccountLink(models.Model):
         ordering = ("-made_at",)
         constraints = (
             models.CheckConstraint(
-                condition=Q(kind__in=["invitation", "new_password"]), name="account_link_kind_known"
+                condition=Q(kind__in=["invitation", "new_password", "new_device"]), name="account_link_kind_known"
             ),
         )
 

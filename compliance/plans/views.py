@@ -134,7 +134,9 @@ def draft(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.success(request, "The draft is saved.")
         return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
     except ComplianceError as error:
-        return _editor(request, row, state, trouble=str(error), status=409)
+        row.refresh_from_db()
+        overtaken = row.plan_id is None and row.revision != _revision(request)
+        return _editor(request, row, state, trouble=str(error), overtaken=overtaken, status=409)
 
 
 @page("POST")
@@ -253,9 +255,18 @@ def _last_approved(row: PlanVersion) -> PlanVersion | None:
 
 
 def _editor(
-    request: HttpRequest, row: PlanDraft, state: State, *, trouble: str = "", status: int = 200
+    request: HttpRequest,
+    row: PlanDraft,
+    state: State,
+    *,
+    trouble: str = "",
+    overtaken: bool = False,
+    status: int = 200,
 ) -> HttpResponseBase:
-    context = {**_context(request, row, state), "trouble": trouble}
+    """The page; where somebody else saved meanwhile, with both texts, and to be saved on top of theirs."""
+    context = {**_context(request, row, state), "trouble": trouble, "overtaken": overtaken}
+    if overtaken:
+        context |= {"revision": row.revision, "apart": lines_between(row.text, state.draft.text)}
     tables = _tables(row, state, context["differences"])
     return page_of(request, "plans/draft.html", context, tables, status=status)
 

@@ -130,6 +130,21 @@ SITE = {
     "login/": Line("/login/", anybody=200, without=302, allowed=302),
     "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
     "password/": Line("/password/", without=200),
+    "login/code/": Line("/login/code/", without=302, allowed=302),
+    "session/": Line("/session/", anybody=200, without=200),
+    "account/": Line("/account/", without=200),
+    "account/sessions/<key:pk>/end/": Line("/account/sessions/999/end/", method="post", without=409, allowed=409),
+    "account/sessions/end-others/": Line("/account/sessions/end-others/", method="post", without=302, allowed=302),
+    "account/second-factor/": Line("/account/second-factor/", without=200),
+    "account/second-factor/begin/": Line("/account/second-factor/begin/", method="post", without=302, allowed=302),
+    **{
+        f"account/second-factor/{button}/": Line(
+            f"/account/second-factor/{button}/", method="post", without=400, allowed=400
+        )
+        for button in ("confirm", "codes", "remove")
+    },
+    "kept/": Line("/kept/", method="post", anybody=401, without=400, allowed=400),
+    "kept/<key:pk>/discard/": Line("/kept/999/discard/", method="post", without=302, allowed=302),
     "first-run/<str:secret>/": Line("/first-run/x/", anybody=MISSING, without=MISSING, allowed=MISSING),
     "join/<str:secret>/": Line("/join/x/", anybody=MISSING, without=MISSING, allowed=MISSING),
     "people/": Line("/people/"),
@@ -151,6 +166,22 @@ SITE = {
     ),
     "people/<key:team>/<key:pk>/new-password/": Line(
         "/people/{team.pk}/{membership.user_id}/new-password/", method="post", without=MISSING, foreign=MISSING
+    ),
+    # These rows hold no second factor; test_second_factor.py lets go of one.
+    "people/<key:team>/<key:pk>/new-device/": Line(
+        "/people/{team.pk}/{membership.user_id}/new-device/",
+        method="post",
+        without=MISSING,
+        allowed=409,
+        foreign=MISSING,
+    ),
+    # Nor a lock-out; test_lock_outs_are_seen.py lifts one.
+    "people/<key:team>/<key:pk>/lock-outs/<key:lock>/lift/": Line(
+        "/people/{team.pk}/{membership.user_id}/lock-outs/999/lift/",
+        method="post",
+        without=MISSING,
+        allowed=MISSING,
+        foreign=MISSING,
     ),
     "register/": Line("/register/"),
     "register/model/": Line("/register/model/"),

@@ -170,6 +170,22 @@ def test_who_saves_second_is_told_and_keeps_what_they_wrote_on_the_page(desk: Cl
     assert 'title = "Theirs"' in row.text
 
 
+def test_who_saves_second_sees_both_texts_and_saves_on_top_of_theirs_by_a_click_of_their_own(
+    desk: Client, row: PlanDraft
+) -> None:
+    mine = sent(row, title="Mine")
+    desk.post(f"/plans/drafts/{row.pk}/", sent(row, title="Theirs"))
+    page = desk.post(f"/plans/drafts/{row.pk}/", mine).content.decode()
+    assert "Theirs, saved" in page
+    assert "-title = &quot;Theirs&quot;" in page
+    assert "+title = &quot;Mine&quot;" in page
+    row.refresh_from_db()
+    assert f'name="revision" value="{row.revision}"' in page
+    assert desk.post(f"/plans/drafts/{row.pk}/", {**mine, "revision": row.revision}).status_code == 302
+    row.refresh_from_db()
+    assert 'title = "Mine"' in row.text
+
+
 def test_registering_makes_a_design_that_stays_and_ends_the_draft(desk: Client, row: PlanDraft) -> None:
     answer = desk.post(f"/plans/drafts/{row.pk}/", sent(row, button="register", cases__limit="90"))
     plan = PlanVersion.objects.get()

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from compliance import actions
 from compliance.access.roles import Role, roles_with
-from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
+from compliance.models import DataSetVersion, LanguageModel, Registration, SecondFactor, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import approved_plan, version_of
@@ -37,8 +37,10 @@ MODEL = {
 }  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
 OWN = ("notices/read/", "notices/choices/", "notices/address/", "notices/address/remove/",
-       "notices/address/<str:token>/", "login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/",
-       "admin/logout/", "admin/password_change/")  # fmt: skip
+       "notices/address/<str:token>/", "login/", "logout/", "password/", "account/sessions/<key:pk>/end/",
+       "account/sessions/end-others/", "account/second-factor/begin/", "account/second-factor/confirm/",
+       "account/second-factor/codes/", "account/second-factor/remove/", "kept/", "kept/<key:pk>/discard/",
+       "first-run/<str:secret>/", "admin/login/", "admin/logout/", "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
 
@@ -77,6 +79,7 @@ ACTIONS = {
     "notices/webhooks/<key:pk>/end/": Action(("delete_webhook",)),
     "people/invite/": Action(("add_membership",), {"team": "{team.pk}", "name": "x", "role": "validator"}),
     "people/<key:team>/<key:pk>/new-password/": Action(("add_membership",)),
+    "people/<key:team>/<key:pk>/new-device/": Action(("add_membership",)),
     # A name that the team does not use yet makes a language model, and not only a version of one.
     "register/model/": Action(("add_languagemodelversion", "add_languagemodel"), {"team": "{team.pk}", **MODEL}),
     "register/data/": Action(("add_datasetversion",), {"team": "{team.pk}", "file": "a table"}),
@@ -161,6 +164,9 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     another = version_of(default_team(), 7)
     approved = approved_plan(default_team(), name="another")
+    SecondFactor.objects.create(
+        user=found["membership"].user, sealed=b"", begun_at=timezone.now(), confirmed_at=timezone.now()
+    )
     return {
         **found,
         "another": another,
