@@ -64,6 +64,7 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
+from compliance.actions.saved_views import remove_view, save_view
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
@@ -116,6 +117,7 @@ __all__ = [
     "register_plan",
     "release_audit",
     "remove_member",
+    "remove_view",
     "replace_upload",
     "request_audit",
     "request_data",
@@ -126,6 +128,7 @@ __all__ = [
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "save_view",
     "set_password_by_link",
     "set_system_key",
     "start_ungoverned_audit",

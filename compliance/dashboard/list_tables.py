@@ -15,7 +15,7 @@ from compliance.dashboard.home_page import Age
 from compliance.dashboard.links import cases_link
 from compliance.dashboard.model_page import Trend, version_words
 from compliance.models import Audit
-from compliance.tables.described import Column, Table
+from compliance.tables.described import Column, Plain, Table
 from compliance.templatetags.plumbline import (
     code,
     conclusion_class,
@@ -130,28 +130,48 @@ def _counts_cell(line: Mapping[str, Any]) -> str:
 
 
 def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
-    """Audited models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
+    """Models of the register.
+
+    A line has the ``model``, how many ``versions`` it has, its ``link``, its ``tier``, what was ``audited`` (or
+    nothing), the ``days`` it is overdue, and the audits ``under_way``.
+    """
     return Table(
         name="models",
         title="Models",
         rows=lines,
         every=every,
         columns=(
-            Column("model", "Model", lambda line: line["audited"].name, _audited_link, "long"),
-            Column("tier", "Tier", lambda line: line["audited"].tier),
+            Column("model", "Model", lambda line: line["model"].name, _model_link, "long"),
+            Column("tier", "Tier", lambda line: line["tier"]),
+            Column("standing", "In the register", lambda line: line["model"].approval_words, None, "long"),
             Column(
                 "conclusion",
                 "Last conclusion",
-                lambda line: line["audited"].conclusion.value,
-                lambda line: code(line["audited"].conclusion),
+                _of_audited(lambda item: item.conclusion.value),
+                lambda line: code(line["audited"].conclusion) if line["audited"] else numbers.DASH,
             ),
-            Column("audit", "Last audit", lambda line: line["audited"].audit, _last_audit_cell),
-            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("audit", "Last audit", _of_audited(lambda item: item.audit), _last_audit_cell),
+            Column("finished_at", "", _of_audited(lambda item: item.finished_at)),
             Column("under_way", "", lambda line: ", ".join(audit.number for audit in line["under_way"])),
-            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell, "num"),
+            Column("due", "Revalidation due", _of_audited(lambda item: item.due), _due_cell, "num"),
             Column("days_overdue", "", lambda line: max(0, line["days"])),
+            Column("versions", "", lambda line: line["versions"]),
+            Column("team", "", lambda line: line["model"].team.name),
+            Column("owner", "", lambda line: line["model"].owner),
+            Column("purpose", "", lambda line: line["model"].purpose),
+            Column("access", "", lambda line: line["model"].get_access_display()),
         ),
     )
+
+
+def _of_audited(value: Callable[[AuditedModel], Plain]) -> Callable[[Mapping[str, Any]], Plain]:
+    return lambda line: value(line["audited"]) if line["audited"] else None
+
+
+def _model_link(line: Mapping[str, Any]) -> str:
+    if not line["link"]:
+        return format_html("{} <small>no version yet</small>", line["model"].name)
+    return format_html('<a href="{}">{}</a>', line["link"], line["model"].name)
 
 
 def _audited_link(line: Mapping[str, Any]) -> SafeString:
@@ -159,10 +179,9 @@ def _audited_link(line: Mapping[str, Any]) -> SafeString:
 
 
 def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
-    under_way = format_html_join(
-        "", " {} {}", ((audit_link(audit), progress(audit)) for audit in line.get("under_way", ()))
-    )
-    return format_html("{}{}", _last_audit(line["audited"]), under_way)
+    under_way = format_html_join("", " {} {}", ((audit_link(audit), progress(audit)) for audit in line["under_way"]))
+    last = _last_audit(line["audited"]) if line["audited"] else "none finished"
+    return format_html("{}{}", last, under_way)
 
 
 def _last_audit(audited: AuditedModel) -> SafeString:
@@ -171,6 +190,8 @@ def _last_audit(audited: AuditedModel) -> SafeString:
 
 
 def _due_cell(line: Mapping[str, Any]) -> str:
+    if not line["audited"]:
+        return numbers.DASH
     said = day(line["audited"].due)
     return format_html('<span class="late">{}</span>', said) if line["days"] > 0 else said
 
@@ -301,8 +322,9 @@ def trend_table(trend: Trend, *, number: int) -> Table:
     )
 
 
-def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> SafeString:
-    return format_html('<a href="{}">{}</a>', cases_link(row[0], row[2].cases), interval_words(row[2]))
+def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> str:
+    at, words = cases_link(row[0], row[2].cases), interval_words(row[2])
+    return format_html('<a href="{}">{}</a>', at, words) if at else words
 
 
 def severity_table(rows: Sequence[Mapping[str, Any]], ages: Sequence[Age]) -> Table:

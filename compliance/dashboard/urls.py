@@ -6,7 +6,17 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance.dashboard import audit_views, finding_views, first_steps_views, live, views
+from compliance.dashboard import (
+    audit_views,
+    event_views,
+    finding_views,
+    first_steps_views,
+    list_pages,
+    live,
+    release_views,
+    views,
+    worker_views,
+)
 
 
 class AuditNumber:
@@ -67,9 +77,15 @@ urlpatterns = [
     path("findings/<finding:number>/notes/", finding_views.note, name="finding_note"),
     path("findings/<finding:number>/retest/", finding_views.retest, name="finding_retest"),
     path("findings/<finding:number>/files/<key:pk>/", finding_views.file, name="finding_file"),
+    path("events/", event_views.events, name="events"),
+    path("releases/", release_views.releases, name="releases"),
+    path("workers/", worker_views.workers, name="workers"),
+    path("views/save/", list_pages.save, name="view_save"),
+    path("views/<key:pk>/remove/", list_pages.remove, name="view_remove"),
     path("models/", views.models, name="models"),
     path("models/<key:number>/", views.model, name="model"),
     path("audits/", views.audits, name="audits"),
+    path("audits/request/", audit_views.request_audit, name="audit_request"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
     path("audits/<audit:number>/live/", live.fragment, name="live"),
     path("audits/<audit:number>/stop/", live.stop, name="stop"),

@@ -17,6 +17,7 @@ from compliance.models.versions import (
     LanguageModelVersion,
     PlanVersion,
 )
+from compliance.models.views import SavedView
 from compliance.models.workers import Worker
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Release",
+    "SavedView",
     "Sighting",
     "SystemKey",
     "SystemListing",

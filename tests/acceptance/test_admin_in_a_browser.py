@@ -24,7 +24,7 @@ QUIET = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SECRET = "a long password"
-UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "systemkey")
+UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "savedview", "systemkey")
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))"

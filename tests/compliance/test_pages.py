@@ -14,7 +14,7 @@ from compliance.access.roles import Role
 from compliance.models import Audit, Membership, default_team
 from tests.compliance.factories import make_audit
 
-UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "systemkey")
+UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "savedview", "systemkey")
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 
