@@ -47,15 +47,15 @@ MAIN = (
     Place(address="findings", words="Findings", permission="view_findingrecord", pages=("finding",)),
     Place(address="plans", words="Plans", permission="view_planversion", pages=("plan", "plan_draft", "plan_new")),
     Place(address="data_sets", words="Data", permission="view_datasetversion", pages=("data_set",)),
-)
-MORE = (
-    Place(address="systems", words="Systems", permission="view_systemlisting", pages=("system", "system_propose")),
     Place(
         address="registrations",
         words="Register",
         permission="view_registration",
         pages=("registration", "register_model", "register_data"),
     ),
+)
+MORE = (
+    Place(address="systems", words="Systems", permission="view_systemlisting", pages=("system", "system_propose")),
     Place(address="packs", words="Policy packs", permission="view_policypackversion", pages=("pack",)),
     Place(address="releases", words="Releases", permission="view_release"),
     Place(address="people", words="People", permission="view_membership", pages=("person",)),
