@@ -145,7 +145,7 @@ def data_set(request: HttpRequest, pk: int) -> HttpResponseBase:
         "number": number_of(row),
         "mapping": mapping,
         "problem": problem,
-        "roles": _counted(item.role for item in mapping.fields) if mapping else [],
+        "roles": _counted(item.role for item in mapping.fields) if mapping else "",
         "facts": look.facts if look else (),
         "way": way,
         "audits": used.count(),
@@ -158,9 +158,9 @@ def data_set(request: HttpRequest, pk: int) -> HttpResponseBase:
     return page_of(request, "registry/data_set.html", context, tables)
 
 
-def _counted(roles: Iterable[str]) -> list[tuple[str, int]]:
+def _counted(roles: Iterable[str]) -> str:
     """How many fields have which role, in words."""
-    return [(ROLES.get(role, role).lower(), count) for role, count in Counter(roles).most_common()]
+    return ", ".join(f"{count} {ROLES.get(role, role).lower()}" for role, count in Counter(roles).most_common())
 
 
 def plans_of(user: Any, audits: Any) -> Any:

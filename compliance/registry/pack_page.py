@@ -48,6 +48,13 @@ def state_words(status: str) -> str:
     return str(known[status]["label"]) if status in known else status.replace("_", " ")
 
 
+def retention_words(said: Mapping[str, Any]) -> str:
+    """How long records are kept at least, and where that stands; empty where a pack says nothing of it."""
+    if not said.get("min_months"):
+        return ""
+    return ", ".join(part for part in (f"{said['min_months']} months at least", said.get("clause", "")) if part)
+
+
 def pretty(content: Any) -> str:
     """Plain data as lines that can be compared."""
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)

@@ -25,7 +25,7 @@ from compliance.governance.events import site_actor
 from compliance.models import PlanVersion, PolicyPackReview, PolicyPackVersion
 from compliance.plans.plan_tables import designs_table
 from compliance.registry import pack_page
-from compliance.registry.pack_page import ReviewForm, review_due, state_words
+from compliance.registry.pack_page import ReviewForm, retention_words, review_due, state_words
 from compliance.registry.views import page
 from compliance.tables.described import Column, Table
 from compliance.tables.lists import BATCH, Filter, Listing, by, named
@@ -177,7 +177,7 @@ def _page(
         "authority": content.get("authority", ""),
         "kind": content.get("regime_type", "").replace("_", " "),
         "uses": [use.replace("_", " ") for use in content.get("use_cases", ())],
-        "retention": content.get("retention", ()),
+        "retention": retention_words(content.get("retention") or {}),
         "reviews": reviews,
         "due": due,
         "stale": due < timezone.now().date(),

@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, QueryDict
 
 from compliance.dashboard.asked import SHOWN_CHARACTERS, choice
 from compliance.tables.described import Column, Head, Table
-from compliance.tables.html import COLUMN, PAGE
+from compliance.tables.html import COLUMN, FOLDS, PAGE
 
 LINES = 25
 BATCH = 200
@@ -174,6 +174,11 @@ class Listed:
         return self._query(self.sort)
 
     @property
+    def searched(self) -> bool:
+        """Whether it can be searched. A template would call what it finds under ``search``."""
+        return self.listing.search is not None
+
+    @property
     def narrowed(self) -> bool:
         """Whether some rows may be left out."""
         return bool(self.words or any(self.values.values()))
@@ -232,7 +237,7 @@ def listed(given: QueryDict, listing: Listing) -> Listed:
     lines = listing.lines(page.object_list)
     table = listing.table(lines, lambda: listing.every(rows))
     columns = _columns(given, table)
-    shown = replace(table, chosen=frozenset(columns)) if columns else table
+    shown = replace(table, kind=f"{table.kind} {FOLDS}".strip(), chosen=frozenset(columns) if columns else None)
     return Listed(
         listing=listing,
         words=words,

@@ -85,7 +85,8 @@ def test_every_order_every_column_and_every_choice_of_a_list_can_be_asked_for(de
     assert [column.name for column in page.context["list"].table.shown] == columns
     assert "not-a-column" in html.unescape(desk.get(at, {"column": "not-a-column"}).content.decode())
     assert desk.get(at, {"column": "not-a-column"}).status_code == 404
-    if found.listing.search:
+    if found.searched:
+        assert 'type="search"' in page.content.decode()
         assert not desk.get(at, {"q": "nothing of the kind"}).context["lines"]
 
 
@@ -135,9 +136,7 @@ def test_a_page_is_jumped_to_with_the_choice_in_force(signed_in: Client) -> None
 
 def test_models_without_an_audit_are_listed_and_have_a_page(desk: Client, rows: Rows) -> None:
     actions.open_language_model(team=default_team(), description={"name": "Nothing yet"}, actor=ACTOR)
-    version = actions.register_model(
-        source="demo:unaudited", sha256="a" * 64, manifest=NO_FILES, actor=ACTOR
-    )
+    version = actions.register_model(source="demo:unaudited", sha256="a" * 64, manifest=NO_FILES, actor=ACTOR)
     names = shown(desk, "/models/")
     assert names[-2:] == ["Nothing yet no version yet", "demo:unaudited"]
     assert shown(desk, "/models/?audited=no&q=unaudited") == ["demo:unaudited"]
