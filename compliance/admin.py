@@ -8,7 +8,7 @@ from django.urls import URLPattern, path
 
 from compliance.accounts import admin as people
 from compliance.admin_base import ReadOnlyAdmin, progress_bar
-from compliance.audits.asking import request_page
+from compliance.audits.asking import Door, request_page
 from compliance.models import (
     Audit,
     AuditChunk,
@@ -61,7 +61,11 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def request_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for audits."""
-        return request_page(request, self.admin_site)
+        context = {**self.admin_site.each_context(request), "title": "Run audit", "opts": Audit._meta}
+        listed_at = "admin:compliance_audit_changelist"
+        return request_page(
+            request, Door(template="admin/compliance/request_audit.html", context=context, listed_at=listed_at)
+        )
 
 
 @admin.register(AuditChunk)

@@ -26,6 +26,8 @@ urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),
     path("register/", include("compliance.registry.urls")),
+    path("data/", include("compliance.registry.data_urls")),
+    path("packs/", include("compliance.registry.pack_urls")),
     path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
     path("notices/", include("compliance.notices.urls")),

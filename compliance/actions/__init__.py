@@ -77,6 +77,7 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
+from compliance.actions.saved_views import remove_view, save_view
 from compliance.actions.schedules import (
     follow_tiers,
     hold_schedule,
@@ -84,15 +85,6 @@ from compliance.actions.schedules import (
     move_schedule,
     remind,
     start_scheduled_audit,
-)
-from compliance.actions.second_factors import (
-    begin_second_factor,
-    confirm_second_factor,
-    remove_second_factor,
-    renew_recovery_codes,
-    second_factor_of,
-    secret_of,
-    use_second_factor,
 )
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.sign_ins import end_other_sessions, end_session, lift_lock_out, note_lock_out
@@ -172,6 +164,7 @@ __all__ = [
     "remove_member",
     "remove_registration",
     "remove_second_factor",
+    "remove_view",
     "renew_recovery_codes",
     "renew_webhook_secret",
     "replace_upload",
@@ -185,6 +178,7 @@ __all__ = [
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "save_view",
     "second_factor_of",
     "secret_of",
     "set_mail_address",

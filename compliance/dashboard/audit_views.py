@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods
 
 from auditor.controls import Controls
 from auditor.exceptions import InputError
@@ -17,11 +20,14 @@ from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.audits.asking import Door, request_page
 from compliance.dashboard import audit_page, case_tables, finding_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.from_elsewhere import from_elsewhere
+from compliance.dashboard.links import has_cases
+from compliance.dashboard.list_pages import views_of
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import as_recorded, kept_story, story
@@ -75,6 +81,7 @@ def audit_page_of(
         "drafts": len(told.bundle.findings) - len(sighted),
         "bundle": bundle,
         "head": chain_head(),
+        "has_cases": has_cases(row),
         "may_export": actions.may_export(request.user, row),
         "files": [
             {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None} for name in names
@@ -84,6 +91,14 @@ def audit_page_of(
     }
     tables = {table.name: table for table in (records, *context["releases"])}
     return render(request, "compliance/audit.html", {**context, "tables": tables}, status=status)
+
+
+@cache_control(private=True, no_store=True)
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_audit(request: HttpRequest) -> HttpResponseBase:
+    """Ask for one audit or several: what they take is estimated first."""
+    return request_page(request, Door(template="compliance/request_audit.html", context={}, listed_at="audits"))
 
 
 @page
@@ -150,6 +165,8 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
         "roles": case_pages.ROLES,
         "flips": case_pages.FLIPS,
         "outcomes": [item.value for item in Outcome],
+        "views": views_of(request),
+        "at": request.path,
     }
     tables: list[Table] = []
     opened = ""

@@ -218,6 +218,6 @@ def history(audits: AuditQuerySet, language_model: int) -> list[Audit]:
 
 
 def _cell(tier: int, code: Conclusion | None, count: int) -> dict[str, object]:
-    words = f"tier={tier}" + (f"&conclusion={code.value}" if code else "")
+    words = f"tier={tier}&" + (f"conclusion={code.value}" if code else "audited=yes")
     shade = 0 if not count else 1 if count < 3 else 2 if count < 6 else 3
     return {"count": count, "shade": shade, "link": f"{reverse('models')}?{words}"}

@@ -144,15 +144,20 @@ def _counts_cell(line: Mapping[str, Any]) -> str:
 
 
 def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
-    """Registered models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
+    """Models of the register.
+
+    A line has the ``model``, how many ``versions`` it has and how they are ``approved``, how it stands (``audited``),
+    the ``days`` it is overdue, and the audits ``under_way``.
+    """
     return Table(
         name="models",
         title="Models",
         rows=lines,
         every=every,
         columns=(
-            Column("model", "Model", lambda line: line["audited"].name, _audited_link, "long"),
+            Column("model", "Model", lambda line: line["model"].name, _model_link, "long"),
             Column("tier", "Tier", lambda line: line["audited"].tier),
+            Column("approved", "Approved", lambda line: line["approved"], None, "long"),
             Column("conclusion", "Last conclusion", _standing_code, _standing_cell),
             Column("audit", "Rests on", _standing_audit, _last_audit_cell),
             Column("finished_at", "", _standing_day),
@@ -161,6 +166,11 @@ def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
             Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell),
             Column("no_date_because", "", lambda line: line["audited"].reason),
             Column("days_overdue", "", lambda line: max(0, line["days"])),
+            Column("versions", "", lambda line: line["versions"]),
+            Column("team", "", lambda line: line["model"].team.name),
+            Column("owner", "", lambda line: line["model"].owner),
+            Column("purpose", "", lambda line: line["model"].purpose),
+            Column("access", "", lambda line: line["model"].get_access_display()),
         ),
     )
 
@@ -185,15 +195,20 @@ def _standing_day(line: Mapping[str, Any]) -> datetime | None:
     return basis.finished_at if basis is not None else None
 
 
-def _audited_link(line: Mapping[str, Any]) -> str:
+def _model_link(line: Mapping[str, Any]) -> str:
+    audited: AuditedModel = line["audited"]
+    if not audited.link:
+        return format_html("{} <small>no version yet</small>", audited.name)
+    return _audited_link(line)
+
+
+def _audited_link(line: Mapping[str, Any]) -> SafeString | str:
     audited: AuditedModel = line["audited"]
     return format_html('<a href="{}">{}</a>', audited.link, audited.name) if audited.link else audited.name
 
 
 def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
-    under_way = format_html_join(
-        "", " {} {}", ((audit_link(audit), progress(audit)) for audit in line.get("under_way", ()))
-    )
+    under_way = format_html_join("", " {} {}", ((audit_link(audit), progress(audit)) for audit in line["under_way"]))
     return format_html("{}{}", _last_audit(line["audited"]), under_way)
 
 
@@ -346,8 +361,9 @@ def trend_table(trend: Trend, *, number: int) -> Table:
     )
 
 
-def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> SafeString:
-    return format_html('<a href="{}">{}</a>', cases_link(row[0], row[2].cases), interval_words(row[2]))
+def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> str:
+    at, words = cases_link(row[0], row[2].cases), interval_words(row[2])
+    return format_html('<a href="{}">{}</a>', at, words) if at else words
 
 
 def severity_table(rows: Sequence[Mapping[str, Any]], ages: Sequence[Age]) -> Table:

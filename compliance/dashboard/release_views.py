@@ -38,7 +38,7 @@ def releases_page(request: HttpRequest) -> HttpResponseBase:
     rows = _light(Release.objects.filter(reader=request.user.pk))
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     tables = [releases_table(list(listed.object_list), lambda: rows.iterator(BATCH), own=True)]
-    return page_of(request, "compliance/releases.html", {"listed": listed, "asked": ""}, tables)
+    return page_of(request, "compliance/released_to_me.html", {"listed": listed, "asked": ""}, tables)
 
 
 @page

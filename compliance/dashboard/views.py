@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from auditor.exceptions import InputError
-from auditor.records import Conclusion, Severity
+from auditor.records import Severity
 from compliance.access import permissions as access
 from compliance.dashboard import (
+    audit_list,
     audit_page,
     audited_models,
     finding_list,
@@ -22,24 +20,24 @@ from compliance.dashboard import (
     home_page,
     inbox,
     list_tables,
+    model_list,
     model_page,
     model_register,
 )
 from compliance.dashboard.asked import choice
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
+from compliance.dashboard.list_pages import list_page
 from compliance.dashboard.pages import for_officers, page
 from compliance.dashboard.release_views import releases_page
 from compliance.exceptions import EvidenceError
-from compliance.execution.job import ACTIVE, JobState
+from compliance.execution.job import JobState
 from compliance.governance.revalidation import revalidation_months
-from compliance.models import Audit, ChainHead, FindingRecord, LanguageModelVersion
+from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel, LanguageModelVersion
 from compliance.models.audits import AuditQuerySet
 from compliance.tables.html import addresses
 from compliance.tables.pages import page_of
-from reports import wording
 
-LINES = 25
-BATCH = 200
 SHORT = 6
 
 
@@ -56,7 +54,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: -item.overdue(now))
     tasks = inbox.tasks(audits, request.user, audited=audited, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
-    running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
+    running = audit_list.light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
     matrix = home_page.matrix(counted, now=now)
     tiers = audited_models.tier_table(audited)
     trend = _newest_trend(audits, audited, done)
@@ -98,72 +96,16 @@ def home(request: HttpRequest) -> HttpResponseBase:
 @for_officers
 def audits(request: HttpRequest) -> HttpResponseBase:
     """All audits, newest first."""
-    rows = _audits(request)
-    listed = Paginator(_light(rows), LINES).get_page(request.GET.get("page"))
-    lines = _audit_lines(rows, list(listed.object_list))
-    table = list_tables.audits_table(lines, lambda: _every_audit_line(rows))
-    return page_of(request, "compliance/audits.html", {"lines": lines, "listed": listed}, [table])
-
-
-def _audit_lines(rows: AuditQuerySet, shown: Sequence[Audit]) -> list[dict[str, Any]]:
-    """What the list says of these audits."""
-    leads = home_page.lead_measurements(shown)
-    counts: dict[int, list[tuple[str, int]]] = {}
-    for pk, level, number in home_page.findings_by_audit(rows.filter(pk__in=[audit.pk for audit in shown])):
-        counts.setdefault(pk, []).append((level, number))
-    return [
-        {
-            "audit": audit,
-            "lead": leads.get(audit.pk),
-            "findings": sorted(counts.get(audit.pk, []), key=lambda item: -Severity(item[0]).rank),
-        }
-        for audit in shown
-    ]
-
-
-def _every_audit_line(rows: AuditQuerySet) -> Iterator[dict[str, Any]]:
-    """The same of all audits. Their keys are few bytes each; the rows are read so many at a time."""
-    keys = list(rows.order_by("-serial").values_list("pk", flat=True))
-    for start in range(0, len(keys), BATCH):
-        part = _light(rows.filter(pk__in=keys[start : start + BATCH])).order_by("-serial")
-        yield from _audit_lines(rows, list(part))
+    access.need(request.user, "view_audit")
+    return list_page(request, "compliance/audits.html", audit_list.listing(request.user, request.GET))
 
 
 @page
 @for_officers
 def models(request: HttpRequest) -> HttpResponseBase:
-    """The registered models, by tier and last conclusion."""
-    now, done = timezone.now(), audited_models.finished(_audits(request))
-    audited = audited_models.registered_models(request.user, done)
-    tier = choice(request.GET, "tier", [str(item) for item in audited_models.TIERS])
-    conclusion = choice(request.GET, "conclusion", list(Conclusion))
-    audited = [item for item in audited if tier in ("", str(item.tier))]
-    if conclusion:
-        audited = [item for item in audited if item.basis is not None and item.basis.conclusion == conclusion]
-    asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
-    listed = Paginator(audited, LINES).get_page(request.GET.get("page"))
-    under_way: dict[int, list[Audit]] = {}
-    for audit in _light(_audits(request).filter(state__in=ACTIVE)):
-        under_way.setdefault(audit.model.language_model_id, []).append(audit)
-
-    def lines(items: Sequence[audited_models.AuditedModel]) -> list[dict[str, Any]]:
-        return [
-            {"audited": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
-            for item in items
-        ]
-
-    shown = lines(list(listed.object_list))
-    context = {
-        "lines": shown,
-        "listed": listed,
-        "asked": asked,
-        "tier": tier,
-        "conclusion": conclusion,
-        "tiers": audited_models.TIERS,
-        "codes": wording.CONCLUSION_ORDER,
-    }
-    table = list_tables.models_table(shown, lambda: lines(audited))
-    return page_of(request, "compliance/models.html", context, [table])
+    """Every model in the register, with where it stands."""
+    model_list.may_list(request.user)
+    return list_page(request, "compliance/models.html", model_list.listing(request, now=timezone.now()))
 
 
 @page
@@ -171,13 +113,16 @@ def models(request: HttpRequest) -> HttpResponseBase:
 def model(request: HttpRequest, number: int) -> HttpResponseBase:
     """One model: how it stands, every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)
-    columns = ("language_model_id", "language_model__name")
-    seen = Q(pk__in=LanguageModelVersion.objects.for_user(request.user).filter(pk=number).values("pk"))
-    seen |= Q(pk__in=readable.filter(model=number).values("model"))
-    found = LanguageModelVersion.objects.filter(seen, pk=number).order_by().values_list(*columns).first()
-    if found is None:
+    seen = LanguageModelVersion.objects.for_user(request.user).filter(pk=number).order_by()
+    through = readable.filter(model=number).order_by()  # whoever may read an audit alone sees what it is of
+    language_model = (
+        seen.values_list("language_model", flat=True).first()
+        or through.values_list("model__language_model", flat=True).first()
+    )
+    if language_model is None:
         raise Http404("no such model")
-    language_model, name = found
+    registered = LanguageModel.objects.select_related("team").get(pk=language_model)
+    name = registered.name
     rows = audited_models.history(readable, language_model)
     codes = audited_models.gravest(row.pk for row in rows if row.complete)
     numbers = [row.number for row in rows]
@@ -211,6 +156,11 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     governed = [line for line, row in zip(lines, reversed(rows), strict=True) if row.governed]
     trials = [line for line, row in zip(lines, reversed(rows), strict=True) if not row.governed]
     now = timezone.now()
+    # Events call each version by its hash.
+    hashes = registered.versions.order_by("pk").values_list("sha256", flat=True)
+    history = history_of(
+        request.user, registered.event_object, *(f"model {sha256[:12]}" for sha256 in hashes), about=name
+    )
     records = finding_list.every(
         FindingRecord.objects.for_user(request.user)
         .filter(language_model=language_model)
@@ -222,6 +172,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         list_tables.history_table(governed, name=name),
         list_tables.history_table(trials, name=name, trials=True),
         *(list_tables.trend_table(trend, number=number) for number, trend in enumerate(drawn, start=1)),
+        history.table,
     ]
     if comparison is not None:
         changes = audit_page.comparison_file(comparison)
@@ -230,6 +181,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     context = {
         "name": name,
         "number": number,
+        "history": history,
         "audited": audited,
         "overdue": audited.overdue(now),
         "months": revalidation_months()[audited.tier],
@@ -238,6 +190,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         "trials": trials,
         "register": model_register.register_of(request.user, language_model),
         "records": found_records,
+        "versions": len(hashes),
         "trends": drawn,
         "undrawn": undrawn,
         "comparable": model_page.comparable(rows),
@@ -258,12 +211,6 @@ def _audits(request: HttpRequest) -> AuditQuerySet:
     """The audits somebody may read; whoever may read none is told so."""
     access.need(request.user, "view_audit")
     return Audit.objects.for_user(request.user)
-
-
-def _light(rows: AuditQuerySet) -> AuditQuerySet:
-    """Audits as a list shows them: without the frozen run, the design and the manifest, which are large."""
-    whole = rows.select_related("plan", "model__language_model", "data")
-    return whole.defer("run_json", "plan__design_json", "model__manifest", "data__mapping")
 
 
 def _newest_trend(

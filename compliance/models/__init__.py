@@ -30,6 +30,7 @@ from compliance.models.versions import (
     LanguageModelVersion,
     PlanVersion,
 )
+from compliance.models.views import SavedView
 from compliance.models.workers import Worker
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "RegistrationState",
     "Release",
     "Reminder",
+    "SavedView",
     "ScheduleState",
     "SecondFactor",
     "Sighting",

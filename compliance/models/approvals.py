@@ -132,9 +132,21 @@ def standing_from(decisions: Sequence[VersionDecision], *, now: str) -> VersionS
 
 def approval_words(model: LanguageModel) -> str:
     """Which versions of a model are approved, for people; or that it is retired."""
+    return approvals_in_words([model])[model.pk]
+
+
+def approvals_in_words(models: Sequence[LanguageModel]) -> dict[int, str]:
+    """The same of several models, by their keys. Two queries, however many there are."""
+    by_model: dict[int, list[str]] = {}
+    for number, version, standing in _versions_of(models):
+        if standing.known:
+            by_model.setdefault(version.language_model_id, []).append(f"version {number} {standing.words}")
+    return {model.pk: _in_words(model, by_model.get(model.pk, ())) for model in models}
+
+
+def _in_words(model: LanguageModel, said: Sequence[str]) -> str:
     if model.approval == Approval.RETIRED:
         return "Retired"
-    said = [f"version {number} {standing.words}" for number, _, standing in versions_of(model) if standing.known]
     if said:
         return f"V{'; '.join(said)[1:]}"
     if model.approval == Approval.APPROVED:
@@ -144,12 +156,18 @@ def approval_words(model: LanguageModel) -> str:
 
 def versions_of(model: LanguageModel) -> list[tuple[int, LanguageModelVersion, VersionStanding]]:
     """The versions of a model, newest first, each with its number and where it stands. Two queries."""
+    return _versions_of([model])
+
+
+def _versions_of(models: Sequence[LanguageModel]) -> list[tuple[int, LanguageModelVersion, VersionStanding]]:
+    by_key = {model.pk: model for model in models}
     decisions: dict[int, list[VersionDecision]] = {}
-    for row in VersionDecision.objects.filter(version__language_model=model).order_by("-pk"):
+    for row in VersionDecision.objects.filter(version__language_model__in=by_key).order_by("-pk"):
         decisions.setdefault(row.version_id, []).append(row)
     found = []
-    for version in model.versions.numbered().defer("manifest").order_by("-pk"):
-        version.language_model = model  # which the fingerprint reads
+    versions = LanguageModelVersion.objects.filter(language_model__in=by_key)
+    for version in versions.numbered().defer("manifest").order_by("-pk"):
+        version.language_model = by_key[version.language_model_id]  # which the fingerprint reads
         standing = standing_from(decisions.get(version.pk, ()), now=version.as_approved())
         found.append((number_of(version), version, standing))
     return found

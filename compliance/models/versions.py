@@ -97,7 +97,10 @@ class LanguageModel(models.Model):
 
     def fingerprint(self) -> str:
         """SHA-256 of what an approval is of: what is said of it now, and the files of its versions."""
-        versions = sorted(self.versions.values_list("sha256", flat=True))
+        # A list has read them with its rows; otherwise they are read without their manifests, which are large.
+        read = "versions" in getattr(self, "_prefetched_objects_cache", {})
+        rows = self.versions.all() if read else self.versions.only("sha256")
+        versions = sorted(version.sha256 for version in rows)
         return sha256_json({"description": {name: getattr(self, name) for name in DESCRIPTION}, "versions": versions})
 
     @property
@@ -196,6 +199,10 @@ class DataSetVersion(Evidence):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.fingerprint[:12]})"
+
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("data_set", args=[self.pk])
 
     @property
     def event_object(self) -> str:

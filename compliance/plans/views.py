@@ -9,17 +9,19 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import RequestDataTooBig
-from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.actions.plans import TRANSITIONS, design_state, wrote
+from compliance.dashboard.event_lines import history_of
+from compliance.dashboard.list_pages import list_page
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
-from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
+from compliance.models import Audit, DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.models.versions import number_of
 from compliance.plans import plan_tables
 from compliance.plans.checks import Checked, check_text
@@ -32,13 +34,14 @@ from compliance.plans.reading import comments_on, read_of
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
 from compliance.tables.described import Table
+from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
 
-LINES = 25
 BATCH = 200
 WRITE = "add_planversion"
 TOML_SIDE = "as-toml"
 DEPTH_SIDE = "as-depth"
+RAN = Exists(Audit.objects.filter(plan=OuterRef("pk")).order_by())
 LONGEST = 400_000
 
 
@@ -60,20 +63,48 @@ class State:
 def plans(request: HttpRequest) -> HttpResponseBase:
     """Ready-made plans, drafts, and the designs in the register."""
     access.need(request.user, "view_planversion")
-    versions = PlanVersion.objects.for_user(request.user).defer("design_json").select_related("team")
-    rows = versions.numbered().standing()
     drafts = PlanDraft.objects.for_user(request.user).filter(plan=None).select_related("team")
     drafts = drafts.defer("text", "agreed", "origin_text", "changes")
-    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
-    tables = [plan_tables.drafts_table(drafts), plan_tables.designs_table(listed, lambda: rows.iterator(BATCH))]
     context = {
         "shelf": list(ready_made().values()),
         "drafts": drafts,
-        "listed": listed,
-        "asked": "",
         "may_write": request.user.has_perm(f"compliance.{WRITE}"),
     }
-    return page_of(request, "plans/plans.html", context, tables)
+    return list_page(request, "plans/plans.html", _listing(request.user), context, [plan_tables.drafts_table(drafts)])
+
+
+def _listing(user: Any) -> Listing:
+    rows = PlanVersion.objects.for_user(user).defer("design_json").select_related("team").standing()
+    return Listing(
+        noun="registered design",
+        rows=rows,
+        search=named("title", "name", "team__name", "design_sha256"),
+        hint="Title, name, hash",
+        filters=(
+            Filter(
+                name="state",
+                label="Stands",
+                narrow=lambda found, value: found.filter(design_state=value),
+                offered=[(item.value, str(item.label)) for item in DesignState],
+            ),
+            Filter(
+                name="used",
+                label="Audits",
+                narrow=lambda found, value: found.filter(RAN if value == "yes" else ~RAN),
+                offered=(("yes", "Run by some"), ("no", "Run by none")),
+            ),
+        ),
+        sorts=(
+            by("newest", "Newest first", "-registered_at", "-pk", column="registered_at", descending=True),
+            by("title", "Title", "title", "-pk", column="title"),
+            by("decided", "Last decided first", F("decided_at").desc(nulls_last=True), "-pk", column="state",
+               descending=True),
+        ),
+        # Numbers are counted for the rows of a page, not for all.
+        lines=lambda found: list(found.numbered()),
+        every=lambda found: found.numbered().iterator(BATCH),
+        table=plan_tables.designs_table,
+    )  # fmt: skip
 
 
 @page("GET", "HEAD", "POST")
@@ -212,6 +243,7 @@ def _plan_page(
     offered = [item for item in TRANSITIONS[state] if not (own and item != DesignState.RETIRED)]
     may_write = access.may(request.user, WRITE, row.team_id)
     origin = row.drafts.first()
+    history = history_of(request.user, row.event_object, about=row.name)
     changed = differences(origin.origin_text, origin.text) if origin else None
     against = _last_approved(row)
     # What the approver compares is what would be run: both are written out as the register holds them.
@@ -231,10 +263,12 @@ def _plan_page(
         "answer": answer or (AgainForm() if may_write and state is DesignState.RETURNED else None),
         "own": own,
         "may_write": may_write,
-        "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
+        "may_run": access.may(request.user, "run_audit", row.team_id),
         "may_schedule": access.may(request.user, "run_audit", row.team_id) and state is DesignState.APPROVED,
+        "used": Audit.objects.for_user(request.user).filter(plan=row).count(),
+        "history": history,
     }
-    tables, here = [], row.get_absolute_url()
+    tables, here = [history.table], row.get_absolute_url()
     if origin and changed:
         tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=here))
     if against is not None and approved_changes:

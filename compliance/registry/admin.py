@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Sequence
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -47,12 +44,11 @@ from compliance.models import (
 )
 from compliance.models.approvals import approval_words
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
+from compliance.registry.pack_page import ReviewForm, difference_lines, pretty, review_due
 from compliance.registry.register_tables import fields_table, preview_table
 from compliance.tables.described import Table
 from compliance.tables.html import AS, table_html
 from compliance.tables.pages import file_asked_for
-
-REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
 
 @admin.register(LanguageModel)
@@ -316,13 +312,6 @@ class PolicyPackReviewAdmin(ReadOnlyAdmin):
     search_fields = ("pack__name", "reviewer", "note")
 
 
-class ReviewForm(forms.Form):
-    """That somebody read a pack against its sources."""
-
-    due = forms.DateField(label="Review again by", widget=forms.DateInput(attrs={"type": "date"}))
-    note = forms.CharField(label="What was read, and what was found", widget=forms.Textarea(attrs={"rows": 4}))
-
-
 @admin.register(PolicyPackVersion)
 class PolicyPackAdmin(ActingAdmin):
     """Policy packs, as they were shipped; reviewed here."""
@@ -346,8 +335,7 @@ class PolicyPackAdmin(ActingAdmin):
     @admin.display(description="review due")
     def review_due(self, obj: PolicyPackVersion) -> Any:
         """The day of the last review's end, else a year after its sources were read."""
-        last = obj.reviews.order_by("-pk").first()
-        return last.due if last else obj.as_of + REVIEW_AFTER
+        return review_due(obj, obj.reviews.order_by("-pk").first())
 
     @admin.display(description="used in runs", boolean=True)
     def used(self, obj: PolicyPackVersion) -> bool:
@@ -396,14 +384,8 @@ class PolicyPackAdmin(ActingAdmin):
     def difference(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
         """What changed from one version to another."""
         first, second = self._pack(request, other), self._pack(request, pk)
-        lines = difflib.unified_diff(
-            _pretty(first.content).splitlines(),
-            _pretty(second.content).splitlines(),
-            str(first),
-            str(second),
-            lineterm="",
-        )
-        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": list(lines), "pack": second}
+        lines = difference_lines(first, second)
+        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": lines, "pack": second}
         return render(request, "admin/compliance/policypackversion/diff.html", context)
 
     def _pack(self, request: HttpRequest, pk: int) -> PolicyPackVersion:
@@ -426,9 +408,5 @@ def _bars(audits: list[Audit]) -> SafeString | str:
     return format_html_join("", "{}", bars) if audits else "–"
 
 
-def _pretty(content: Any) -> str:
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
-
-
 def _code(content: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", _pretty(content))
+    return format_html("<pre>{}</pre>", pretty(content))

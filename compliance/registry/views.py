@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -23,6 +22,7 @@ from auditor.exceptions import DataError, InputError
 from auditor.proposals import has_fields
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.dashboard.list_pages import list_page
 from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
@@ -36,12 +36,11 @@ from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
 from compliance.tables.described import Table
+from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
 
 log = logging.getLogger(__name__)
 
-LINES = 25
-BATCH = 200
 SHOWN_ROWS = 5
 MOST_LINES = 8
 #: What a page offers where the file cannot be read without being told how.
@@ -71,12 +70,37 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[
 def registrations(request: HttpRequest) -> HttpResponseBase:
     """Everything on its way into the register, newest first."""
     _need(request, "view_registration")
-    rows = Registration.objects.for_user(request.user).select_related("team", "model_version", "data_version")
-    rows = rows.defer("look", "mapping")
-    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     can = {kind: request.user.has_perm(f"compliance.{permission}") for kind, permission in PERMISSIONS.items()}
-    table = registrations_table(listed, lambda: rows.iterator(BATCH))
-    return page_of(request, "registry/registrations.html", {"listed": listed, "can": can, "asked": ""}, [table])
+    return list_page(request, "registry/registrations.html", _listing(request.user), {"can": can})
+
+
+def _listing(user: Any) -> Listing:
+    rows = Registration.objects.for_user(user).select_related("team", "model_version", "data_version")
+    return Listing(
+        noun="registration",
+        rows=rows.defer("mapping", "look"),
+        search=named("name", "source", "requested_by", "error"),
+        hint="Name, source, person",
+        filters=(
+            Filter(
+                name="kind",
+                label="Kind",
+                narrow=lambda found, value: found.filter(kind=value),
+                offered=((Registration.MODEL, "Language models"), (Registration.DATA, "Data sets")),
+            ),
+            Filter(
+                name="state",
+                label="State",
+                narrow=lambda found, value: found.filter(state=value),
+                offered=[(item.value, str(item.label)) for item in RegistrationState],
+            ),
+        ),
+        sorts=(
+            by("newest", "Newest first", "-created_at", "-pk", column="created_at", descending=True),
+            by("name", "Name", "name", "-pk", column="name"),
+        ),
+        table=registrations_table,
+    )
 
 
 @page("GET", "HEAD", "POST")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from urllib.parse import parse_qsl
 
 from django import template
 from django.template import Context
@@ -97,6 +98,12 @@ def spoken(text: str) -> SafeString:
     return format_html_join(
         "", "{}", (((format_html("<code>{}</code>", part) if index % 2 else part),) for index, part in enumerate(parts))
     )
+
+
+@register.filter
+def asked_pairs(query: str) -> list[tuple[str, str]]:
+    """What an address asks for, name by name, for the hidden fields of a form."""
+    return parse_qsl(query)
 
 
 @register.filter

@@ -25,8 +25,8 @@ QUIET = (
 )  # fmt: skip
 SECRET = "a long password"
 UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "keptform", "lockout", "mailaddress",
-            "maildelivery", "notice", "noticechoice", "noticecursor", "reminder", "secondfactor", "signin", "systemkey",
-            "webhook", "webhookdelivery")  # fmt: skip
+            "maildelivery", "notice", "noticechoice", "noticecursor", "reminder", "savedview", "secondfactor", "signin",
+            "systemkey", "webhook", "webhookdelivery")  # fmt: skip
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))"

@@ -59,6 +59,20 @@ SITE = {
         "/findings/{findingrecord.number}/files/{findingnote.pk}/", without=MISSING, foreign=MISSING
     ),
     "models/": Line("/models/"),
+    "events/": Line("/events/"),
+    "releases/": Line("/releases/"),
+    "workers/": Line("/workers/"),
+    # One's own; test_views_of_lists_are_kept.py keeps and removes some.
+    "views/save/": Line("/views/save/", method="post", without=MISSING, allowed=MISSING),
+    "views/<key:pk>/remove/": Line("/views/999/remove/", method="post", without=MISSING, allowed=MISSING),
+    "data/": Line("/data/"),
+    "data/<key:pk>/": Line("/data/{datasetversion.pk}/", without=MISSING, foreign=MISSING),
+    "packs/": Line("/packs/"),
+    "packs/<key:pk>/": Line("/packs/{policypackversion.pk}/", without=MISSING),
+    "packs/<key:pk>/review/": Line(
+        "/packs/{policypackversion.pk}/review/", method="post", without=MISSING, allowed=400
+    ),
+    "audits/request/": Line("/audits/request/"),
     "models/<key:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
     "models/<key:number>/approval/": Line(
         "/models/{languagemodelversion.pk}/approval/", without=MISSING, foreign=MISSING

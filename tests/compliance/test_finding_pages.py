@@ -63,7 +63,7 @@ def several() -> list[FindingRecord]:
 
 
 def numbers_in(client: Client, query: str = "") -> list[str]:
-    return [row.number for row in client.get(f"/findings/?{query}").context["rows"]]
+    return [row.number for row in client.get(f"/findings/?{query}").context["lines"]]
 
 
 def test_the_list_is_searched_narrowed_and_sorted() -> None:

@@ -15,7 +15,7 @@ from compliance.models import Audit, Membership, default_team
 from tests.compliance.factories import make_audit
 
 UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "keptform", "lockout", "reminder",
-            "secondfactor", "signin", "systemkey")  # fmt: skip
+            "savedview", "secondfactor", "signin", "systemkey")  # fmt: skip
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 

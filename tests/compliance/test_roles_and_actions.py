@@ -35,11 +35,16 @@ MODEL = {
     "source": "demo:underwriter", "name": "Underwriter", "owner": "Ada", "purpose": "Mortgages",
     "decision_role": "advisory", "risk_tier": "1", "access": "internals",
 }  # fmt: skip
+RUN = {
+    "plans": "{planversion.pk}", "models": "{languagemodelversion.pk}", "data": "{datasetversion.pk}",
+    "queue": "audits", "priority": "0", "token": "a" * 32,
+}  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
 OWN = ("notices/read/", "notices/choices/", "notices/address/", "notices/address/remove/",
        "notices/address/<str:token>/", "login/", "logout/", "password/", "account/sessions/<key:pk>/end/",
        "account/sessions/end-others/", "account/second-factor/begin/", "account/second-factor/confirm/",
        "account/second-factor/codes/", "account/second-factor/remove/", "kept/", "kept/<key:pk>/discard/",
+       "views/save/", "views/<key:pk>/remove/",
        "first-run/<str:secret>/", "admin/login/", "admin/logout/", "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
@@ -118,11 +123,9 @@ ACTIONS = {
     "schedules/<key:pk>/move/": Action(("run_audit",), {"to": "paused", "revision": "1"}),
     "plans/<key:pk>/again/": Action(("add_planversion",), {"reason": "Answered."}),
     "plans/<key:pk>/decide/": Action(("approve_planversion",), {"state": "retired", "reason": "seen"}),
-    "admin/compliance/audit/request/": Action(
-        ("run_audit",),
-        {"plans": "{planversion.pk}", "models": "{languagemodelversion.pk}", "data": "{datasetversion.pk}",
-         "queue": "audits", "priority": "0", "token": "a" * 32},
-    ),
+    "admin/compliance/audit/request/": Action(("run_audit",), RUN),
+    "audits/request/": Action(("run_audit",), RUN),
+    "packs/<key:pk>/review/": Action(("review_policypackversion",), {"due": "2099-01-01", "note": "read"}),
     "admin/compliance/policypackversion/<key:pk>/review/": Action(
         ("review_policypackversion",), {"due": "2099-01-01", "note": "read"}
     ),
