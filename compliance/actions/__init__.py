@@ -86,6 +86,15 @@ from compliance.actions.schedules import (
     remind,
     start_scheduled_audit,
 )
+from compliance.actions.second_factors import (
+    begin_second_factor,
+    confirm_second_factor,
+    remove_second_factor,
+    renew_recovery_codes,
+    second_factor_of,
+    secret_of,
+    use_second_factor,
+)
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
 from compliance.actions.sign_ins import end_other_sessions, end_session, lift_lock_out, note_lock_out
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key

@@ -293,7 +293,7 @@ def _described(
     error = error or (_problem(text) if text else "")
     facts = _facts(row)
     lines, told = (look.lines, look.facts) if look and look.mapping == text else ((), ())
-    lines, told = lines_shown(lines, facts, text), lines_shown(told, facts, text)
+    lines, told = tuple(lines_shown(lines, facts, text)), tuple(lines_shown(told, facts, text))
     columns = columns_page(
         text=sides.agreed if sides and sides.refused else text,
         facts=facts,
