@@ -268,8 +268,8 @@ def _described(
     error = sides.refused if sides else ""
     error = error or (_problem(text) if text else "")
     facts = _facts(row)
-    lines, told = (look.lines, look.facts) if look and look.mapping == text else ((), ())
-    lines, told = lines_shown(lines, facts, text), lines_shown(told, facts, text)
+    looked = look if look is not None and look.mapping == text else Look()
+    lines, told = lines_shown(looked.lines, facts, text), lines_shown(looked.facts, facts, text)
     columns = columns_page(
         text=sides.agreed if sides and sides.refused else text,
         facts=facts,
