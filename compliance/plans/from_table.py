@@ -28,7 +28,7 @@ MOST_ASKED = 40  # fields that one prompt is written with
 REFERENCE_FIELD = "reference_number"
 VAGUE = re.compile(
     r".*(not available|not provided|not applicable|not stated|no answer|keine angabe|sin dato|no consta).*"
-    r"|unknown|unbekannt|other|sonstige[rs]?|otro|joint|free form text only|n/?a|exempt"
+    r"|unknown|unbekannt|other|sonstige[rs]?|otro|joint|free form text only|n/?a|exempt|1111|7777|8888|9{3,}"
 )
 STYLES = ("lines", "table", "json", "prose")
 ASKED_TESTS = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")

@@ -20,6 +20,7 @@ from compliance.actions.plans import TRANSITIONS, design_state, wrote
 from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.list_pages import list_page
 from compliance.exceptions import ComplianceError
+from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
 from compliance.models import Audit, DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.models.versions import number_of
@@ -28,7 +29,7 @@ from compliance.plans.checks import Checked, check_text
 from compliance.plans.depth import Depth, depth_of_source, depth_of_text
 from compliance.plans.editor import Difference, differences, form_of, lines_between
 from compliance.plans.forms import AgainForm, BeginForm, DecisionForm
-from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
+from compliance.plans.merge import DraftSides, attribute_count, merged, plain, posted_values
 from compliance.plans.preview import Preview, preview
 from compliance.plans.reading import comments_on, read_of
 from compliance.plans.shelf import ready_made, written_out

@@ -80,6 +80,8 @@ def facts_of(table: Table, roles: Mapping[str, Recognised] | None = None) -> lis
 
 
 def _facts(raw: pl.Series, guessed: pl.Series, role: Recognised) -> ColumnFacts:
+    if guessed.dtype.is_float():
+        guessed = guessed.fill_nan(None)
     known = guessed.drop_nulls()
     distinct = known.n_unique()
     shared = SHARED * distinct <= len(known)

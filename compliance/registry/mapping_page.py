@@ -12,6 +12,7 @@ from django.http import QueryDict
 
 from auditor.mappings import EMPTY, REPEATS, code_of
 from auditor.recognition import MASK, without_examples
+from compliance.form_fields import one_way_lines
 from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
@@ -235,8 +236,10 @@ def lines_shown(lines: Sequence[str], facts: Sequence[ColumnFacts], text: str) -
     """
     masked = {each.name for each in facts if each.masked and not (each.codes and not each.more)}
     raw = plain_of(text) or {}
-    fields = {str(item.get("name")): item.get("column") for item in raw.get("fields", ()) if isinstance(item, Mapping)}
-    hidden = masked | {name for name, column in fields.items() if column in masked}
+    items = [item for item in raw.get("fields", ()) if isinstance(item, Mapping)] if _is_list(raw) else []
+    # An id that repeats is what its line is about.
+    masked -= {str(item.get("column")) for item in items if item.get("role") == "id"}
+    hidden = masked | {str(item.get("name")) for item in items if item.get("column") in masked}
     shown = []
     for line in lines:
         found = NAMED.search(line)
@@ -251,7 +254,7 @@ def posted_boxes(post: QueryDict, facts: Sequence[ColumnFacts]) -> dict[int, Val
     for name, value in post.items():
         match = BOX.fullmatch(name)
         if match and int(match[1]) < len(facts):
-            found.setdefault(int(match[1]), {})[match[2]] = str(value).replace("\r\n", "\n")
+            found.setdefault(int(match[1]), {})[match[2]] = one_way_lines(str(value))
     for values in found.values():
         if "label" in values:  # the whole row was sent
             values |= {tick: values.get(tick, "") for tick in TICKS}

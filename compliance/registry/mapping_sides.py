@@ -30,11 +30,6 @@ class Sides:
     refused: str = ""
 
 
-def one_way_lines(text: str) -> str:
-    """Browsers send two characters for a line's end."""
-    return text.replace("\r\n", "\n")
-
-
 def plain_of(text: str) -> dict[str, Any] | None:
     """A text as plain data; ``None`` if it is no TOML."""
     try:

@@ -25,13 +25,14 @@ from compliance.access import permissions as access
 from compliance.dashboard.list_pages import list_page
 from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError
+from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
 from compliance.models import Registration, RegistrationState
 from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.mapping_page import columns_page, columns_table, lines_shown, posted_boxes
-from compliance.registry.mapping_sides import Sides, merged, one_way_lines
+from compliance.registry.mapping_sides import Sides, merged
 from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
@@ -292,8 +293,8 @@ def _described(
     error = sides.refused if sides else ""
     error = error or (_problem(text) if text else "")
     facts = _facts(row)
-    lines, told = (look.lines, look.facts) if look and look.mapping == text else ((), ())
-    lines, told = tuple(lines_shown(lines, facts, text)), tuple(lines_shown(told, facts, text))
+    looked = look if look is not None and look.mapping == text else Look()
+    lines, told = lines_shown(looked.lines, facts, text), lines_shown(looked.facts, facts, text)
     columns = columns_page(
         text=sides.agreed if sides and sides.refused else text,
         facts=facts,

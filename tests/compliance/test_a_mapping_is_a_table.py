@@ -241,3 +241,10 @@ def test_a_wrong_number_is_kept_as_it_was_typed_and_the_line_finds_its_row() -> 
 def test_lines_about_a_masked_column_quote_no_value_but_codes_that_need_words() -> None:
     lines = ["field 'race' has codes and no words: '1', '2', '5'", "column 'DOB' holds '1950-01-31', far from others"]
     assert lines_shown(lines, FACTS, PROPOSED) == [lines[0], "column 'DOB' holds '•••', far from others"]
+
+
+def test_an_id_that_repeats_is_named_and_what_is_no_number_counts_as_missing() -> None:
+    line = "the id column 'Loan No' repeats 'K001' in line 2 and line 9"
+    assert lines_shown([line], FACTS, PROPOSED) == [line]
+    (facts,) = facts_of(Table(frame=pl.DataFrame({"debt": ["1.5", "nan", "2.5", "nan"]}), untyped=frozenset({"debt"})))
+    assert (facts.missing, facts.samples) == (2, ("1.5", "2.5"))

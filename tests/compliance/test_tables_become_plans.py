@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from auditor.demo_data import load_loanapp
 from compliance import actions
@@ -25,6 +27,7 @@ from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
 from tests.compliance.messy import messy_csv
 from tests.compliance.teams import make_person
+from tests.compliance.test_officers_site import COUNTS
 
 
 @pytest.fixture
@@ -333,3 +336,15 @@ def test_the_command_that_runs_it_is_led_to_the_same_table(browser: Client) -> N
     person = make_person("runner", default_team(), [Role.COMPLIANCE_OFFICER], is_staff=True)
     browser.force_login(person)
     assert f"?plans={made.pk}&amp;data={version.pk}" in browser.get(made.get_absolute_url()).content.decode()
+
+
+@pytest.mark.parametrize("name", ["registration of a table", "plan from table"])
+def test_query_counts_are_pinned(browser: Client, name: str) -> None:
+    if name == "plan from table":
+        address = f"/plans/from/{registered(browser).pk}/"
+    else:
+        address = f"/register/{described(browser).public_id}/"
+    with CaptureQueriesContext(connection) as queries:
+        answer = browser.get(address)
+    assert answer.status_code == 200
+    assert {name: len(queries)} == {name: json.loads(COUNTS.read_text(encoding="utf-8"))[name]}
