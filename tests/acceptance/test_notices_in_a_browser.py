@@ -143,7 +143,7 @@ def set_a_webhook(visit: Visit, base: str, hook: Hook) -> str:
     fits_a_phone(page)
     page.get_by_label("Name").fill("SIEM")
     page.get_by_label("Address").fill(hook.url)
-    page.get_by_label("An audit was released to me").check()
+    page.get_by_label("An audit was released").check()
     visit.keep("webhooks")
     page.get_by_role("button", name="Set the webhook").click()
     page.get_by_text("This is its secret").wait_for()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compliance import actions
@@ -20,6 +25,7 @@ from compliance.notices.kinds import KINDS, SOON, TELLS
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import actor_of, open_finding, people_of
 from tests.compliance.teams import listing_text, make_person, make_team_audit
+from tests.compliance.test_officers_site import COUNTS
 
 #: The validator by whom `open_finding` has its design approved.
 APPROVES = "approves Default"
@@ -226,11 +232,49 @@ def test_whoever_left_a_team_reads_nothing_more_of_it(people: dict[Role, User], 
 
 
 def test_every_kind_of_event_that_is_told_is_one_that_the_site_writes() -> None:
-    from pathlib import Path
-
     import compliance
 
     written = "".join(path.read_text() for path in Path(compliance.__file__).parent.rglob("actions/*.py"))
     states = {f"finding.{state}" for state in FindingState}
     assert [action for action in TELLS if f'"{action}"' not in written and action not in states] == []
     assert Event._meta.get_field("action").max_length >= max(map(len, TELLS))
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "where"),
+    [
+        ("notices", Role.MODEL_OWNER, "/notices/"),
+        ("what I am told", Role.MODEL_OWNER, "/notices/choices/"),
+        ("webhooks", Role.ADMINISTRATOR, "/notices/webhooks/"),
+        ("webhook", Role.ADMINISTRATOR, "/notices/webhooks/{hook}/"),
+    ],
+)
+def test_the_pages_of_notices_cost_so_many_queries_however_many_rows(
+    people: dict[Role, User], client: Client, settings: LazySettings, tmp_path: Path, name: str, role: Role, where: str
+) -> None:
+    settings.KEYS_FILE = tmp_path / "system-keys"
+    client.force_login(people[role])
+    actor = actor_of(people[Role.ADMINISTRATOR])
+    record = open_finding(default_team())
+    costs = []
+    for number in (1, 4):
+        for _ in range(number):
+            hook, _ = actions.set_webhook(
+                team=default_team(),
+                name="SIEM",
+                url="http://127.0.0.1:9/x",
+                networks=[],
+                kinds=list(KINDS),
+                actor=actor,
+            )
+            actions.note_finding(record=record, text="Read.", actor=actor_of(people[Role.COUNSEL]))
+            Notice.objects.create(
+                user=people[Role.MODEL_OWNER], key=f"{hook.pk}", kind="finding_opened", team=record.team,
+                subject="findingrecord", subject_id=record.pk, words="x", link="/", made_at=timezone.now(),
+            )  # fmt: skip
+        actions.tell_people()
+        client.get(where.format(hook=hook.pk))
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(where.format(hook=hook.pk)).status_code == 200
+        costs.append(len(queries))
+    assert {name: costs} == {name: [json.loads(COUNTS.read_text(encoding="utf-8"))[name]] * 2}
