@@ -200,7 +200,7 @@ def test_whoever_chose_so_is_not_told_of_a_kind(people: dict[Role, User], client
     page = client.get("/notices/choices/").content.decode()
     assert 'name="site_finding_opened"' in page
     assert page.count("checked") == 2 * len(KINDS) - 2
-    with pytest.raises(StateError, match="is no kind of notice"):
+    with pytest.raises(StateError, match="is not a kind of notice"):
         actions.choose_notices(choices={"weather": (True, True)}, actor=actor_of(owner))
 
 
