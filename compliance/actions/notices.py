@@ -163,7 +163,7 @@ def choose_notices(*, choices: Mapping[str, tuple[bool, bool]], actor: Actor) ->
     user = _somebody(actor)
     for kind, (on_site, by_mail) in choices.items():
         if kind not in KINDS:
-            raise StateError(f"{kind}: is no kind of notice; expected one of those on the page")
+            raise StateError(f"{kind}: is not a kind of notice; expected one of those on the page")
         told = {"on_site": on_site, "by_mail": by_mail}
         NoticeChoice.objects.update_or_create(user=user, kind=kind, defaults=told)
 

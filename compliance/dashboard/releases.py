@@ -22,7 +22,7 @@ IN_IT = (
     "the prompts as they were sent and the answers as they came, with the fields of the applications in them",
     "the findings as this run saw them, with the rule behind each",
     "the design, its hash and who approved it, where somebody did",
-    "the files below, with the evidence from which every number can be computed again",
+    "the files below, with the evidence from which the numbers on decisions can be computed again",
 )
 NOT_IN_IT = (
     "the weights of the model, or leave to ask it",

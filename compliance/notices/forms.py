@@ -9,7 +9,7 @@ from django import forms
 from compliance.notices.kinds import KINDS
 from compliance.registry.forms import TeamForm
 
-LABELS = [(name, kind.label) for name, kind in KINDS.items()]
+LABELS = [(name, kind.event) for name, kind in KINDS.items()]
 
 
 class AddressForm(forms.Form):

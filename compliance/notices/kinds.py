@@ -36,28 +36,46 @@ SOON = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What can be chosen: in words, and whether it is mailed to whoever chose nothing."""
+    """What can be chosen: in a person's words, in a team's, and whether it is mailed to whoever chose nothing."""
 
     label: str
+    event: str
     mailed: bool = True
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "design_registered": Kind(label="A design waits for approval"),
-        "design_decided": Kind(label="A design of mine was decided on"),
-        "system_proposed": Kind(label="A system waits for a second administrator"),
-        "registration_failed": Kind(label="A registration of mine failed"),
-        "audit_finished": Kind(label="An audit that I asked for finished"),
-        "audit_halted": Kind(label="An audit that I asked for failed, paused or was stopped"),
-        "finding_opened": Kind(label="A finding was opened or opened again"),
-        "finding_assigned": Kind(label="A finding was given to me"),
-        "finding_answered": Kind(label="A finding was answered", mailed=False),
-        "finding_to_decide": Kind(label="A finding waits for a second person"),
-        "finding_returned": Kind(label="A finding of mine was sent back"),
-        "finding_settled": Kind(label="A finding of mine was closed, accepted or rejected"),
-        "acceptance_ends": Kind(label="The acceptance of a finding ends soon"),
-        "release": Kind(label="An audit was released to me, or its release withdrawn"),
+        "design_registered": Kind(label="A design waits for approval", event="A design waits for approval"),
+        "design_decided": Kind(label="A design of mine was decided on", event="A design was decided on"),
+        "system_proposed": Kind(
+            label="A system waits for a second administrator", event="A system waits for a second administrator"
+        ),
+        "registration_failed": Kind(label="A registration of mine failed", event="A registration failed"),
+        "audit_finished": Kind(label="An audit that I asked for finished", event="An audit finished"),
+        "audit_halted": Kind(
+            label="An audit that I asked for failed, paused or was stopped",
+            event="An audit failed, paused or was stopped",
+        ),
+        "finding_opened": Kind(
+            label="A finding was opened or opened again", event="A finding was opened or opened again"
+        ),
+        "finding_assigned": Kind(label="A finding was given to me", event="A finding was given to its owner"),
+        "finding_answered": Kind(label="A finding was answered", event="A finding was answered", mailed=False),
+        "finding_to_decide": Kind(
+            label="A finding waits for a second person", event="A finding waits for a second person"
+        ),
+        "finding_returned": Kind(label="A finding of mine was sent back", event="A finding was sent back"),
+        "finding_settled": Kind(
+            label="A finding of mine was closed, accepted or rejected",
+            event="A finding was closed, accepted or rejected",
+        ),
+        "acceptance_ends": Kind(
+            label="The acceptance of a finding ends soon", event="The acceptance of a finding ends soon"
+        ),
+        "release": Kind(
+            label="An audit was released to me, or its release withdrawn",
+            event="An audit was released, or a release withdrawn",
+        ),
     }
 )
 

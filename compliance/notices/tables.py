@@ -74,6 +74,8 @@ def delivery_words(row: MailDelivery | WebhookDelivery) -> str:
         return f"given up after a day and {tried}: {row.error}"
     if state is DeliveryState.DROPPED:
         return f"not sent: {row.error}" if row.error else "not sent: it was ended before"
+    if row.error and not row.attempts:
+        return f"waits until {utc(row.due_at)} behind one that was not taken: {row.error}"
     return f"tried again from {utc(row.due_at)}, {tried}: {row.error}" if row.error else "waits to be sent"
 
 

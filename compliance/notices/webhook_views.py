@@ -91,7 +91,7 @@ def _page(
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     context = {
         "webhook": hook,
-        "kinds": [KINDS[name].label for name in hook.kinds if name in KINDS],
+        "kinds": [KINDS[name].event for name in hook.kinds if name in KINDS],
         "listed": listed,
         "asked": "",
         "secret": secret,

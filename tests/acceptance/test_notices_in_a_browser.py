@@ -7,6 +7,7 @@ every page on the way: no error in the console, nothing that axe calls serious, 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import socket
 import time
@@ -33,17 +34,19 @@ pytestmark = [
 SECONDS = 90
 TO = "emil@regulator.example"
 PEOPLE = """
+from pathlib import Path
 from django.utils import timezone
 from compliance.access.roles import Role
 from compliance.models import MailAddress, default_team
-from tests.compliance.teams import make_person, make_team_audit
+from tests.compliance.finished import finish, simulate
+from tests.compliance.teams import make_person
 for name, role in (("adam", Role.ADMINISTRATOR), ("ava", Role.APPROVER), ("emil", Role.EXAMINER)):
     user = make_person(name, default_team(), [role], is_staff=role != Role.EXAMINER)
     user.set_password(PASSWORD)
     user.save()
 now = timezone.now()
 MailAddress.objects.create(user=user, address=TO, asked_at=now, confirmed_at=now)
-make_team_audit(default_team(), name="own")
+finish(simulate(Path(FOLDER)))
 """
 
 
@@ -74,7 +77,8 @@ def served(tmp_path: Path, mail: MailServer) -> Iterator[tuple[Site, str]]:
     }
     with site(data, tmp_path / "none.toml", **settings) as made:
         assert manage(data, "migrate", "--verbosity", "0").returncode == 0
-        made.shell(f"PASSWORD, TO = {PASSWORD!r}, {TO!r}\n{PEOPLE}")
+        (tmp_path / "simulated").mkdir()
+        made.shell(f"PASSWORD, TO, FOLDER = {PASSWORD!r}, {TO!r}, {str(tmp_path / 'simulated')!r}\n{PEOPLE}")
         process = made.start("serve", "--address", address, "--no-worker")
         answering(f"http://{address}/")
         yield made, f"http://{address}"
@@ -143,7 +147,7 @@ def set_a_webhook(visit: Visit, base: str, hook: Hook) -> str:
     fits_a_phone(page)
     page.get_by_label("Name").fill("SIEM")
     page.get_by_label("Address").fill(hook.url)
-    page.get_by_label("An audit was released to me").check()
+    page.get_by_label("An audit was released").check()
     visit.keep("webhooks")
     page.get_by_role("button", name="Set the webhook").click()
     page.get_by_text("This is its secret").wait_for()
@@ -195,6 +199,10 @@ def examine(visit: Visit, base: str) -> None:
     visit.look("cover")
     fits_a_phone(page)
     visit.keep("release")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Download result.json").click()
+    sha256 = hashlib.sha256(Path(taken.value.path()).read_bytes()).hexdigest()
+    assert f"{sha256}  {taken.value.suggested_filename}" in page.locator("pre").first.inner_text()
     page.get_by_role("link", name="Read the audit").click()
     page.get_by_role("link", name="Cover page").wait_for()
     visit.look("a released audit")

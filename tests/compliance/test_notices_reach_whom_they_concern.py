@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compliance import actions
 from compliance.access.roles import Role
 from compliance.exceptions import StateError
 from compliance.governance.finding_states import FindingState
-from compliance.models import Event, FindingRecord, Membership, Notice, NoticeChoice, NoticeCursor, Team, default_team
+from compliance.models import (
+    Event,
+    FindingRecord,
+    Membership,
+    Notice,
+    NoticeChoice,
+    NoticeCursor,
+    Team,
+    WebhookDelivery,
+    default_team,
+)
 from compliance.notices.kinds import KINDS, SOON, TELLS
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import actor_of, open_finding, people_of
 from tests.compliance.teams import listing_text, make_person, make_team_audit
+from tests.compliance.test_officers_site import COUNTS, text_of
 
 #: The validator by whom `open_finding` has its design approved.
 APPROVES = "approves Default"
@@ -184,7 +200,7 @@ def test_whoever_chose_so_is_not_told_of_a_kind(people: dict[Role, User], client
     page = client.get("/notices/choices/").content.decode()
     assert 'name="site_finding_opened"' in page
     assert page.count("checked") == 2 * len(KINDS) - 2
-    with pytest.raises(StateError, match="is no kind of notice"):
+    with pytest.raises(StateError, match="is not a kind of notice"):
         actions.choose_notices(choices={"weather": (True, True)}, actor=actor_of(owner))
 
 
@@ -192,7 +208,7 @@ def test_the_header_counts_what_is_not_read_until_it_is(people: dict[Role, User]
     open_finding(default_team())
     actions.tell_people()
     client.force_login(people[Role.MODEL_OWNER])
-    assert '<span class="count">1<span class="sr"> unread</span>' in client.get("/").content.decode()
+    assert f"Notices 1 unread {name(Role.MODEL_OWNER)}" in text_of(client.get("/").content)
     page = client.get("/notices/").content.decode()
     assert "was opened" in page
     assert 'class="count"' in page  # reading the list marks nothing
@@ -226,11 +242,46 @@ def test_whoever_left_a_team_reads_nothing_more_of_it(people: dict[Role, User], 
 
 
 def test_every_kind_of_event_that_is_told_is_one_that_the_site_writes() -> None:
-    from pathlib import Path
-
     import compliance
 
     written = "".join(path.read_text() for path in Path(compliance.__file__).parent.rglob("actions/*.py"))
     states = {f"finding.{state}" for state in FindingState}
     assert [action for action in TELLS if f'"{action}"' not in written and action not in states] == []
     assert Event._meta.get_field("action").max_length >= max(map(len, TELLS))
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "where"),
+    [
+        ("notices", Role.MODEL_OWNER, "/notices/"),
+        ("what I am told", Role.MODEL_OWNER, "/notices/choices/"),
+        ("webhooks", Role.ADMINISTRATOR, "/notices/webhooks/"),
+        ("webhook", Role.ADMINISTRATOR, "/notices/webhooks/{hook}/"),
+    ],
+)
+def test_the_pages_of_notices_cost_so_many_queries_however_many_rows(
+    people: dict[Role, User], client: Client, settings: LazySettings, tmp_path: Path, name: str, role: Role, where: str
+) -> None:
+    settings.KEYS_FILE = tmp_path / "system-keys"
+    client.force_login(people[role])
+    actor = actor_of(people[Role.ADMINISTRATOR])
+    record = open_finding(default_team())
+    said: dict[str, Any] = {"team": default_team(), "name": "SIEM", "url": "http://127.0.0.1:9/x", "networks": []}
+    first, _ = actions.set_webhook(actor=actor, kinds=["release"], **said)
+    address, costs, now = where.format(hook=first.pk), [], timezone.now()
+    for number in (1, 4):
+        for _ in range(number):
+            hook, _ = actions.set_webhook(actor=actor, kinds=["release"], **said)
+            key = f"test {hook.pk}"
+            WebhookDelivery.objects.create(
+                webhook=first, key=key, kind="release", words="x", body="{}", made_at=now, due_at=now
+            )
+            Notice.objects.create(
+                user=people[Role.MODEL_OWNER], key=key, kind="finding_opened", team=record.team,
+                subject="findingrecord", subject_id=record.pk, words="x", link="/", made_at=now,
+            )  # fmt: skip
+        client.get(address)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address).status_code == 200
+        costs.append(len(queries))
+    assert {name: costs} == {name: [json.loads(COUNTS.read_text(encoding="utf-8"))[name]] * 2}

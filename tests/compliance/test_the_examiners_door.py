@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import re
 from datetime import timedelta
 
@@ -11,7 +12,9 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compliance import actions
@@ -21,6 +24,7 @@ from compliance.models import Audit, Event, Membership, Release, default_team
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import actor_of
 from tests.compliance.teams import make_person
+from tests.compliance.test_officers_site import COUNTS
 
 REASON = "Asked for in the letter of 2 November."
 
@@ -199,3 +203,23 @@ def test_whoever_works_in_another_team_keeps_the_officers_pages(client: Client, 
     Membership.objects.create(team=Team.objects.create(name="Elsewhere"), user=release.reader, role=Role.VALIDATOR)
     assert client.get("/audits/").status_code == 200
     assert f'href="/released/{release.pk}/"' in client.get("/released/").content.decode()
+
+
+@pytest.mark.parametrize("name", ["releases", "release"])
+def test_the_pages_of_releases_cost_so_many_queries(client: Client, release: Release, name: str) -> None:
+    where = "/" if name == "releases" else f"/released/{release.pk}/"
+    client.get(where)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(where).status_code == 200
+    assert {name: len(queries)} == {name: json.loads(COUNTS.read_text(encoding="utf-8"))[name]}
+
+
+def test_more_releases_cost_no_more_queries(client: Client, release: Release) -> None:
+    for _ in range(3):
+        Release.objects.create(
+            audit=release.audit, reader=release.reader, reason="x", released_by="ava", expires_at=timezone.now()
+        )
+    client.get("/")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(client.get("/").context["listed"]) == 4
+    assert len(queries) == json.loads(COUNTS.read_text(encoding="utf-8"))["releases"]
