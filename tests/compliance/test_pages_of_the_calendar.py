@@ -58,7 +58,7 @@ def test_query_counts_are_pinned_and_more_rows_cost_no_more(name: str, client: C
     expected = {name: json.loads(COUNTS.read_text(encoding="utf-8"))[name]}
     assert {name: queries(client, address)} == expected
     for number in range(3):
-        plan = approved_plan(default_team(), name=f"small {number}")
+        plan = approved_plan(default_team(), name=f"small-{number}")
         audit = counted(plan=plan)
         scheduled(officer(f"o{number}"), first_on=rows["schedule"].next_on, plan=plan, model=audit.model)
     assert {name: queries(client, address)} == expected
