@@ -9,7 +9,7 @@ from compliance.access import permissions as access
 from compliance.actions.approvals import PROPOSE
 from compliance.actions.schedules import RUN
 from compliance.models import AuditSchedule, LanguageModel, LanguageModelVersion, ScheduleState
-from compliance.models.approvals import VersionStanding, versions_of
+from compliance.models.approvals import VersionApproval, versions_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -21,7 +21,7 @@ class VersionLine:
 
     version: LanguageModelVersion
     number: int
-    standing: VersionStanding
+    standing: VersionApproval
 
 
 @dataclass(frozen=True, kw_only=True)

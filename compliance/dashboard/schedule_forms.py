@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
@@ -20,13 +20,24 @@ from compliance.models import (
 )
 from compliance.models.schedules import MOST_MONTHS
 
+if TYPE_CHECKING:
+    PlanChosen = forms.ModelChoiceField[PlanVersion]
+else:  # Django's own is not generic when it runs
+    PlanChosen = forms.ModelChoiceField
+
+
+class DesignChoice(PlanChosen):
+    """Designs by their titles."""
+
+    def label_from_instance(self, obj: PlanVersion) -> str:
+        """Its title, and what tells it from others of that title."""
+        return f"{obj.title} · {obj}"
+
 
 class ScheduleForm(forms.Form):
     """Which design runs again, on which model and data, and when."""
 
-    plan: Any = forms.ModelChoiceField(
-        PlanVersion.objects.none(), label="Design", help_text="Only approved designs are offered."
-    )
+    plan = DesignChoice(PlanVersion.objects.none(), label="Design", help_text="Only approved designs are offered.")
     language_model: Any = forms.ModelChoiceField(
         LanguageModel.objects.none(), label="Model", help_text="Each run is of the version registered last."
     )
@@ -51,7 +62,7 @@ class ScheduleForm(forms.Form):
                 models.filter(team__in=teams),
                 data.filter(team__in=teams),
             )
-        field_of(self, "plan", forms.ModelChoiceField).queryset = plans.defer("design_json")
+        field_of(self, "plan", DesignChoice).queryset = plans.defer("design_json")
         field_of(self, "language_model", forms.ModelChoiceField).queryset = models
         # Not declared above, where its name is that of what a form was sent.
         self.fields["data"] = forms.ModelChoiceField(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html
@@ -10,7 +11,7 @@ from django.utils.html import format_html
 from compliance.dashboard.list_tables import audit_link
 from compliance.models import AuditSchedule, Event, ScheduleState
 from compliance.tables.described import Column, Table
-from compliance.templatetags.plumbline import plain_day
+from compliance.templatetags.plumbline import plain_day, utc
 from reports import numbers
 
 
@@ -63,6 +64,10 @@ def _last_cell(row: AuditSchedule) -> str:
     return audit_link(row.last_audit) if row.last_audit is not None else numbers.DASH
 
 
+def _at(event: Event) -> datetime:
+    return datetime.fromisoformat(event.ts)
+
+
 def happened_table(lines: Sequence[tuple[Event, str]]) -> Table:
     """What happened to a schedule, newest first."""
     return Table(
@@ -71,7 +76,7 @@ def happened_table(lines: Sequence[tuple[Event, str]]) -> Table:
         rows=lines,
         columns=(
             Column("seq", "Event", lambda line: line[0].seq, None, "num"),
-            Column("at", "When (UTC)", lambda line: line[0].ts, lambda line: line[0].ts[:16].replace("T", " ")),
+            Column("at", "When", lambda line: _at(line[0]), lambda line: utc(_at(line[0]))),
             Column("by", "By", lambda line: line[0].actor),
             Column("what", "What", lambda line: line[1], None, "long"),
         ),

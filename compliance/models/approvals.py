@@ -81,7 +81,7 @@ class VersionDecision(Evidence):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VersionStanding:
+class VersionApproval:
     """Where a version stands: the approval that holds, and the proposal that waits or came back; both may be there.
 
     ``last`` is the last word about an approval that does not hold.
@@ -116,18 +116,18 @@ def _said(row: VersionDecision) -> str:
     return f"{row.get_state_display().lower()} by {row.decided_by}, {row.decided_at:%d %b %Y}"
 
 
-def version_standing(version: LanguageModelVersion) -> VersionStanding:
+def version_standing(version: LanguageModelVersion) -> VersionApproval:
     """Where a version stands by its decisions."""
     return standing_from(list(version.decisions.order_by("-pk")), now=version.as_approved())
 
 
-def standing_from(decisions: Sequence[VersionDecision], *, now: str) -> VersionStanding:
+def standing_from(decisions: Sequence[VersionDecision], *, now: str) -> VersionApproval:
     """The same from all decisions about a version, newest first; ``now`` names what an approval would be of today."""
     first = decisions[0] if decisions else None
     pending = first if first is not None and first.state not in APPROVALS else None
     last = next((row for row in decisions if row.state in APPROVALS), None)
     holds = last is not None and last.state == VersionState.APPROVED and last.described_sha256 == now
-    return VersionStanding(approval=last if holds else None, pending=pending, last=None if holds else last)
+    return VersionApproval(approval=last if holds else None, pending=pending, last=None if holds else last)
 
 
 def approval_words(model: LanguageModel) -> str:
@@ -154,7 +154,7 @@ def _in_words(model: LanguageModel, said: Sequence[str]) -> str:
     return "No version is approved"
 
 
-def versions_of(model: LanguageModel) -> list[tuple[int, LanguageModelVersion, VersionStanding]]:
+def versions_of(model: LanguageModel) -> list[tuple[int, LanguageModelVersion, VersionApproval]]:
     """The versions of a model, newest first, each with its number and where it stands. Two queries."""
     return _versions_of([model])
 

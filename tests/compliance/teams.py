@@ -108,7 +108,6 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
         proposal=actions.propose_version(**proposed), approve=True, reason="Read.", confirmed=True, actor=decides
     )
     return {
-        "governed": governed,
         "versiondecision": actions.propose_version(**proposed),
         "auditschedule": actions.make_schedule(
             plan=approved,

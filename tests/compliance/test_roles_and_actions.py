@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from compliance import actions
 from compliance.access.roles import Role, roles_with
-from compliance.models import DataSetVersion, LanguageModel, Registration, SecondFactor, default_team
+from compliance.models import Audit, DataSetVersion, LanguageModel, Registration, SecondFactor, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import approved_plan, version_of
@@ -170,14 +170,9 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     SecondFactor.objects.create(
         user=found["membership"].user, sealed=b"", begun_at=timezone.now(), confirmed_at=timezone.now()
     )
-    return {
-        **found,
-        "another": another,
-        "approved": approved,
-        "newcomer": make_person("newcomer"),
-        "reader": reader,
-        "day": day,
-    }
+    governed = Audit.objects.get(governed=True, model=found["languagemodelversion"])
+    beside = {"another": another, "approved": approved, "governed": governed, "newcomer": make_person("newcomer")}
+    return {**found, **beside, "reader": reader, "day": day}
 
 
 def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:

@@ -184,21 +184,6 @@ def test_what_cannot_start_is_held_with_one_line_and_not_tried_again(clock, why:
     assert tasks["See why a scheduled audit could not start"].link == row.get_absolute_url()
 
 
-def test_an_estimate_over_a_cap_holds_it(clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compliance.audits.asked_estimates import AskedEstimate
-    from compliance.audits.estimates import Estimate
-    from compliance.execution import schedules
-
-    over = ("about 9,000 requests; expected at most the cap of 100",)
-    asked = AskedEstimate(questions=9000, cost=None, currency="", over=over)  # type: ignore[arg-type]
-    monkeypatch.setattr(schedules, "estimate", lambda **_: Estimate(asked=asked))
-    row = scheduled(officer(), first_on=date(2027, 2, 1))
-    at(clock, 2027, 2, 1)
-    assert (keep_calendar(), keep_calendar()) == (1, 0)
-    row.refresh_from_db()
-    assert row.problem == f"{row}: {over[0]}"
-
-
 def test_what_was_held_starts_once_after_somebody_goes_on_with_it(clock) -> None:
     row = scheduled(officer(), first_on=date(2027, 2, 1), every_months=1)
     User.objects.filter(username="ola").update(is_active=False)
