@@ -21,7 +21,7 @@ def qr_svg(text: str, *, title: str) -> SafeString:
     side = size + 2 * QUIET
     return format_html(
         '<svg class="qr" viewBox="0 0 {side} {side}" role="img" shape-rendering="crispEdges"><title>{title}</title>'
-        '<rect width="{side}" height="{side}" fill="#ffffff"/><path fill="#000000" d="{path}"/></svg>',
+        '<rect width="{side}" height="{side}" fill="white"/><path fill="black" d="{path}"/></svg>',
         side=side,
         title=title,
         path=path,
