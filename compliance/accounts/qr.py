@@ -9,7 +9,10 @@ QUIET = 4  # modules of margin, as the standard asks
 
 
 def qr_svg(text: str, *, title: str) -> SafeString:
-    """The code as black on white in any light: cameras read no other."""
+    """The code as black on white in any light: cameras read no other.
+
+    The colours are named, because the style sheet gives the values of charts others in the dark.
+    """
     from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
     code = QRCode(None, QRErrorCorrectLevel.M)

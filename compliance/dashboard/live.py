@@ -27,6 +27,7 @@ from compliance.execution.job import JobState
 from compliance.execution.runner import phase_of
 from compliance.governance.events import Actor, site_actor
 from compliance.models import Audit, ChunkState, Event, Worker
+from reports import numbers
 
 LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
@@ -156,7 +157,7 @@ def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
         "rests_on": rests_on,
         "in_hand": _in_hand(audit, now) if audit.state in (JobState.RUNNING, JobState.CANCELLING) else None,
         "stopping": stopping,
-        "stopped_at": _stopped_at(audit) if audit.state == JobState.CANCELLED else None,
+        "stopped": _stopped_words(audit) if audit.state == JobState.CANCELLED else "",
         "listening": Worker.objects.listening(audit.queue) if audit.queue else None,
         "may_stop": request.user.has_perm("compliance.cancel_audit") and audit.active and not stopping,
         "may_force": request.user.has_perm("compliance.cancel_audit") and force_at is not None and now >= force_at,
@@ -187,10 +188,10 @@ def _in_hand(audit: Audit, now: datetime) -> InHand | None:
     return InHand(index=row[0], seconds=max(round((now - row[1]).total_seconds()), 0))
 
 
-def _stopped_at(audit: Audit) -> datetime | None:
+def _stopped_words(audit: Audit) -> str:
     ended = Event.objects.filter(object=audit.number, action__in=("audit.stopped", "audit.force_stopped"))
     moment = ended.order_by("-seq").values_list("ts", flat=True).first()
-    return datetime.fromisoformat(moment) if moment else None
+    return f"Stopped at {numbers.date(moment)}." if moment else "Stopped."
 
 
 def _rate(audit: Audit, now: datetime) -> float | None:

@@ -182,8 +182,8 @@ class ChunkState(models.TextChoices):
 class AuditChunk(models.Model):
     """A piece of a run: its cases (``payload``), and once scored its decisions (``result``), both compressed.
 
-    ``claimed_at`` is when it was last taken. ``attempt`` counts how often it was taken, ``lost`` how often the lease of a
-    taker ran out, ``stalled`` how often a taker reported no progress for so long that it was ended.
+    ``claimed_at`` is when it was last taken. ``attempt`` counts how often it was taken, ``lost`` how often the lease of
+    a taker ran out, ``stalled`` how often a taker reported no progress for so long that it was ended.
     """
 
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, related_name="chunks")

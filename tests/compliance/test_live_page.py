@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -189,7 +190,7 @@ def test_what_is_in_hand_is_told_before_the_first_chunk_is_done(client: Client, 
     DatabaseLedger(audit).claim(0)
     audit.chunks.filter(index=0).update(claimed_at=timezone.now() - timedelta(seconds=8))
     page = " ".join(client.get("/audits/A-0001/").content.decode().split())
-    assert "chunk 0 in hand for 8 s" in page
+    assert "Chunk 0 in hand for 8 s" in page
     assert "known once a chunk of each kind is done here" in page
 
 
@@ -230,5 +231,5 @@ def test_a_stop_is_watched_until_it_has_happened_and_says_what_was_kept(client: 
     actions.confirm_stopped(audit=audit, actor=ACTOR)
     assert client.get("/audits/A-0001/live/").status_code == 286
     page = " ".join(client.get("/audits/A-0001/").content.decode().split())
-    assert "<strong>Stopped</strong> at" in page
+    assert re.search(r"<strong>Stopped at \d+ \w+ \d{4}, \d\d:\d\d UTC\.</strong>", page)
     assert "Kept: 1 of 3 chunks, 2 of 6 prompts." in page
