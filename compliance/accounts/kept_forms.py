@@ -7,6 +7,7 @@ the same way while they are written (compliance/static/compliance/unsent.js).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
@@ -29,6 +31,8 @@ from compliance.exceptions import StateError
 from compliance.governance.events import signed_in
 from compliance.registry.uploads import UPLOADS
 
+log = logging.getLogger(__name__)
+
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 #: Pages whose long forms save themselves, and where these are sent to.
 SAVING = frozenset({"plan_draft", "plan", "finding", "registration"})
@@ -40,6 +44,8 @@ TARGETS = frozenset(
 #: Forms about passwords, codes and sessions are asked for again, never kept.
 NEVER = re.compile(r"^(login|logout|password|account_\w+|first_run|second_factor\w*|session\w*|new_device|kept_\w+)$")
 SECRET = re.compile(r"pass(word|phrase)?|secret|^again$|^key$|^code$", re.IGNORECASE)
+#: What a page's script sends while somebody types, and the form that it is of.
+CHECKED = {"plan_check": "plan_draft"}
 PAGE, TARGET = "kept-page", "kept-target"
 NOT_KEPT = "0"
 REFUSED = "kept_and_not_carried_out"
@@ -66,10 +72,18 @@ class KeptForms:
         self, request: HttpRequest, view: Any, arguments: Sequence[Any], options: dict[str, Any]
     ) -> HttpResponse | None:
         """Keep a form that arrives without a session. Its token was found good before this is asked."""
-        if request.method != "POST" or request.user.is_authenticated or not _is_kept(request):
+        if request.method != "POST" or request.user.is_authenticated:
+            return None
+        match = request.resolver_match
+        checked = CHECKED.get((match.url_name or "") if match else "")
+        if checked is None and not _is_kept(request):
             return None
         account = account_before(request)
         if account is None:
+            return None
+        if checked is not None:
+            # A script sent what is being typed. Its page is led to the login, and what it held stands there again.
+            _keep_typed(request, account, target=reverse(checked, kwargs=options))
             return None
         return redirect_to_login(_kept_at(request, account))
 
@@ -138,6 +152,15 @@ def _kept_at(request: HttpRequest, user: Any) -> str:
     except StateError:
         return _with_key(page, NOT_KEPT)
     return _with_key(page, str(row.pk))
+
+
+def _keep_typed(request: HttpRequest, user: Any, *, target: str) -> None:
+    try:
+        actions.keep_form(
+            user=user, page=target, target=target, fields=_fields(request), files=_files(request), sent=False
+        )
+    except StateError as error:
+        log.warning("what was typed could not be kept (%s)", error)
 
 
 def _page_of(request: HttpRequest) -> str:

@@ -159,7 +159,7 @@ def versions_of(model: LanguageModel) -> list[tuple[int, LanguageModelVersion, V
     return _versions_of([model])
 
 
-def _versions_of(models: Sequence[LanguageModel]) -> list[tuple[int, LanguageModelVersion, VersionStanding]]:
+def _versions_of(models: Sequence[LanguageModel]) -> list[tuple[int, LanguageModelVersion, VersionApproval]]:
     by_key = {model.pk: model for model in models}
     decisions: dict[int, list[VersionDecision]] = {}
     for row in VersionDecision.objects.filter(version__language_model__in=by_key).order_by("-pk"):

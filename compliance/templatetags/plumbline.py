@@ -80,6 +80,12 @@ def whole(value: float | None) -> str:
 
 
 @register.filter
+def minutes(seconds: float) -> str:
+    """Seconds as minutes to one digit."""
+    return f"{seconds / 60:.1f}"
+
+
+@register.filter
 def logits(value: float | None) -> str:
     """Log-odds."""
     return numbers.logit(value)

@@ -25,6 +25,7 @@ from compliance.accounts.filling import filled
 from compliance.accounts.kept_forms import SECRET
 from compliance.actions.kept_forms import KEPT_FOR, MOST_BYTES, MOST_FORMS
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor
 from compliance.models import Event, FindingRecord, KeptForm, default_team
 from tests.compliance.governed import open_finding
 from tests.compliance.teams import make_person
@@ -314,3 +315,29 @@ def test_what_is_kept_leads_nowhere_else(client: Client, record: FindingRecord, 
     for page in ("https://elsewhere.example/", "//elsewhere.example/", ""):
         assert client.post("/kept/", {"kept-page": page, "kept-target": "/"}).status_code == 400
         assert client.post("/kept/1/discard/", {"page": page})["Location"] == "/"
+
+
+def test_what_a_script_sends_of_a_draft_when_the_session_is_over_stands_in_the_draft_again(
+    client: Client, record: FindingRecord, clock: list[float]
+) -> None:
+    writer = make_person("wanda", default_team(), [Role.COMPLIANCE_OFFICER])
+    actor = Actor(name="wanda", role="site", user=writer)
+    row = actions.begin_draft(team=default_team(), name="New", origin="nothing", text="# old\n", actor=actor)
+    log_in(client, "wanda")
+    page = row.get_absolute_url()
+    client.get(page)
+    clock[0] = 31 * MINUTE
+    typed = {"form": "1", "revision": "1", "agreed": "# old\n", "text": 'title = "Typed late"'}
+    answer = client.post(
+        f"{page}check/", typed, headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"}
+    )
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/login/?next={page}")
+    log_in(client, "wanda")
+    shown = client.get(page).content.decode()
+    assert "did not send it" in shown
+    assert Boxes(shown).found[page, "text"].strip() == typed["text"]
+    row.refresh_from_db()
+    assert row.text == "# old\n"
+    # Saving it lets go of it.
+    assert client.post(page, {**typed, "save": ""}).status_code == 302
+    assert not KeptForm.objects.exists()
