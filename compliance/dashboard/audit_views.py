@@ -24,6 +24,7 @@ from compliance.dashboard import audit_page, case_tables, finding_tables, number
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.links import has_cases
 from compliance.dashboard.list_pages import views_of
 from compliance.dashboard.live import live_page
@@ -52,7 +53,9 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
     told, bundle, problem = _told(row)
     sighted = _sighted(request, row)
     records = finding_tables.audit_findings_table(sighted, today=timezone.now().date(), about=row.number)
-    whole = [*audit_page.room_tables(row, told, evidence=not problem), records] if AS in request.GET else []
+    history = history_of(request.user, row.number, about=row.number)
+    beside = [records, history.table]
+    whole = [*audit_page.room_tables(row, told, evidence=not problem), *beside] if AS in request.GET else []
     if file := file_asked_for(request, whole) if whole else None:
         return file
     # Audits of earlier versions have no annex.
@@ -70,6 +73,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
         "drafts": len(told.bundle.findings) - len(sighted),
         "bundle": bundle,
         "head": chain_head(),
+        "history": history,
         "has_cases": has_cases(row),
         "may_export": actions.may_export(request.user, row),
         "files": [
@@ -77,7 +81,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
         ],
         "names": " ".join(names),
     }
-    return render(request, "compliance/audit.html", {**context, "tables": {records.name: records}})
+    return render(request, "compliance/audit.html", {**context, "tables": {table.name: table for table in beside}})
 
 
 @cache_control(private=True, no_store=True)
