@@ -255,7 +255,7 @@ def _enter_events(first: object) -> None:
     """What happened to the audits, as many lines each; nothing here checks that they are a chain."""
     from datetime import UTC, datetime, timedelta
 
-    from compliance.models import Event, EventPayload
+    from compliance.models import ChainHead, Event, EventPayload
     from compliance.models.events import salted_hash
 
     kinds = ("audit.requested", "audit.running", "audit.finished", *("evidence.viewed",) * 17)
@@ -283,6 +283,7 @@ def _enter_events(first: object) -> None:
         payloads.append(EventPayload(event_id=last + number + 1, salt="s", data_json=data))
     Event.objects.bulk_create(events, batch_size=500)
     EventPayload.objects.bulk_create(payloads, batch_size=500)
+    ChainHead.objects.filter(pk=1).update(seq=events[-1].seq, hash=events[-1].hash)  # pages append to it
 
 
 def _versions(first: object) -> list[int]:

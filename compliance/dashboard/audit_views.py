@@ -24,6 +24,7 @@ from compliance.audits.asking import Door, request_page
 from compliance.dashboard import audit_page, case_tables, finding_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.from_elsewhere import from_elsewhere
 from compliance.dashboard.links import has_cases
@@ -61,7 +62,9 @@ def audit_page_of(
     told, bundle, problem = _told(row)
     sighted = _sighted(request, row)
     records = finding_tables.audit_findings_table(sighted, today=timezone.now().date(), about=row.number)
-    whole = [*audit_page.room_tables(row, told, evidence=not problem), records] if AS in request.GET else []
+    history = history_of(request.user, row.number, about=row.number)
+    beside = [records, history.table]
+    whole = [*audit_page.room_tables(row, told, evidence=not problem), *beside] if AS in request.GET else []
     if AS in request.GET:
         whole += _release(request, row, None)["releases"]
     if file := file_asked_for(request, whole) if whole else None:
@@ -81,6 +84,7 @@ def audit_page_of(
         "drafts": len(told.bundle.findings) - len(sighted),
         "bundle": bundle,
         "head": chain_head(),
+        "history": history,
         "has_cases": has_cases(row),
         "may_export": actions.may_export(request.user, row),
         "files": [
@@ -89,7 +93,7 @@ def audit_page_of(
         "names": " ".join(names),
         **_release(request, row, releasing),
     }
-    tables = {table.name: table for table in (records, *context["releases"])}
+    tables = {table.name: table for table in (*beside, *context["releases"])}
     return render(request, "compliance/audit.html", {**context, "tables": tables}, status=status)
 
 

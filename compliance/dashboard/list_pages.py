@@ -84,9 +84,9 @@ def _list_at(request: HttpRequest) -> tuple[str, str]:
     try:
         name = resolve(at).url_name
     except Resolver404 as error:
-        raise Http404("at: is no list; expected the address of one") from error
+        raise Http404("at: is not the address of a list; expected one such as /audits/") from error
     if name not in LISTS:
-        raise Http404("at: is no list; expected the address of one")
+        raise Http404("at: is not the address of a list; expected one such as /audits/")
     return at, str(name)
 
 

@@ -63,7 +63,7 @@ class Filter:
                 return date.fromisoformat(word).isoformat()
             except ValueError:
                 said = word[:SHOWN_CHARACTERS]
-                raise Http404(f"{self.name}: {said!r} is no day; expected one such as 2026-11-30") from None
+                raise Http404(f"{self.name}: {said!r} is not a day; expected one such as 2026-11-30") from None
         return word
 
 

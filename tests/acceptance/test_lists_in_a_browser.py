@@ -29,7 +29,7 @@ from tests.acceptance.test_pages_in_a_browser import (
 
 __all__ = ["browser", "pages", "session", "versions"]  # fixtures
 #: Of which pictures are kept, beside those that are looked at alone.
-PICTURED = ("models", "data-set", "pack", "events", "workers", "audits", "request")
+PICTURED = ("models", "data-set", "events")
 
 pytestmark = [
     pytest.mark.browser,

@@ -220,7 +220,7 @@ def test_events_are_searched_by_person_object_kind_and_day(
 def test_a_day_that_is_none_is_refused_in_one_line(desk: Client) -> None:
     answer = desk.get("/events/?from=yesterday")
     assert answer.status_code == 404
-    assert "from: 'yesterday' is no day; expected one such as 2026-11-30" in html.unescape(answer.content.decode())
+    assert "from: 'yesterday' is not a day; expected one such as 2026-11-30" in html.unescape(answer.content.decode())
 
 
 def test_events_of_another_team_are_in_nobodys_log(desk: Client) -> None:
