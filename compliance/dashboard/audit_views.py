@@ -23,8 +23,8 @@ from compliance.audits.asking import Door, request_page
 from compliance.dashboard import audit_page, case_tables, finding_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
-from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.event_lines import history_of
+from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.links import has_cases
 from compliance.dashboard.list_pages import views_of
 from compliance.dashboard.live import live_page
