@@ -29,6 +29,10 @@ from compliance.models import (
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
 from tests.records import NO_FILES
 
+#: Kinds of rows without a page in the administration: secrets, what is shown elsewhere, what only the software reads.
+UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "keptform", "lockout", "mailaddress",
+            "maildelivery", "notice", "noticechoice", "noticecursor", "reminder", "savedview", "secondfactor", "signin",
+            "systemkey", "webhook", "webhookdelivery")  # fmt: skip
 WORKING = [role for role in Role if role != Role.EXAMINER]
 
 
