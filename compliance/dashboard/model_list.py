@@ -47,8 +47,8 @@ def listing(request: HttpRequest, *, now: datetime) -> Listing:
                 offered=[(code.value, conclusion_said(code.value)) for code in wording.CONCLUSION_ORDER],
             ),
             Filter(
-                name="approval",
-                label="In the register",
+                name="use",
+                label="Use",
                 narrow=_where(lambda line, value: (line["model"].approval == Approval.RETIRED) is (value == RETIRED)),
                 offered=((IN_USE, "In use"), (RETIRED, "Retired")),
             ),
