@@ -142,7 +142,7 @@ def test_models_without_an_audit_are_listed_and_have_a_page(desk: Client, rows: 
     actions.open_language_model(team=default_team(), description={"name": "Nothing yet"}, actor=ACTOR)
     version = actions.register_model(source="demo:unaudited", sha256="a" * 64, manifest=NO_FILES, actor=ACTOR)
     names = shown(desk, "/models/")
-    assert names[-2:] == ["demo:unaudited", "Nothing yet no version yet"]
+    assert names[-2:] == ["Nothing yet no version yet", "demo:unaudited"]
     assert shown(desk, "/models/?audited=no&q=unaudited") == ["demo:unaudited"]
     page = desk.get(f"/models/{version.pk}/")
     assert page.status_code == 200
