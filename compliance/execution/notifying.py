@@ -8,8 +8,11 @@ from django.db import DatabaseError
 
 from compliance import actions
 from compliance.database.patience import passes
+from compliance.execution.heartbeat_files import HeartbeatFile
 from compliance.notices.sending import send_due
 
+#: A round with receivers that do not answer takes half of a minute.
+ROUNDS = HeartbeatFile(name="notices-told", fresh_seconds=60.0)
 logger = logging.getLogger(__name__)
 
 
@@ -22,3 +25,4 @@ def notify() -> None:
         if not passes(error):
             raise
         logger.warning("notices: the database is busy (%s); the next round goes on", type(error).__name__)
+    ROUNDS.touch()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandParser
 
 from compliance.database.tables import ensure_tables
-from compliance.management.base import PlainCommand
+from compliance.execution.notifying import ROUNDS
+from compliance.management.base import BAD_NEWS, PlainCommand
 
 
 class Command(PlainCommand):
@@ -15,8 +17,17 @@ class Command(PlainCommand):
 
     help = "Tell people what happened, by mail and webhooks too. One is enough; several do not tell anything twice."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """To listen, or to ask."""
+        parser.add_argument("--check", action="store_true", help="do not listen: exit 0 if a round was made, else 1")
+
     def work(self, **options: Any) -> int:
         """Listen."""
+        if options["check"]:
+            if ROUNDS.fresh():
+                return 0
+            self.stderr.write("notifier: made no round lately")
+            return BAD_NEWS
         from compliance.celery import app
 
         ensure_tables()
