@@ -154,6 +154,7 @@ def data_set(request: HttpRequest, pk: int) -> HttpResponseBase:
         "more_plans": len(plans) > SHOWN,
         "history": history,
         "may_run": access.may(request.user, "run_audit", row.team_id),
+        "may_write": access.may(request.user, "add_planversion", row.team_id) and mapping is not None,
     }
     return page_of(request, "registry/data_set.html", context, tables)
 

@@ -170,6 +170,7 @@ def test_the_page_of_a_data_set_says_what_it_is_what_uses_it_and_what_happened(d
     listed = desk.get(f"/audits/?data={data.pk}").context["lines"]
     assert [line["audit"] for line in listed] == [line["audit"] for line in page.context["lines"]] != []
     assert "data set registered" in text
+    assert f'href="/plans/from/{data.pk}/"' in page.content.decode()
 
 
 def test_another_teams_data_set_is_no_choice_of_the_audits(desk: Client) -> None:
