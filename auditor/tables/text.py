@@ -125,7 +125,9 @@ def decimal_mark(table: Table) -> str:
 
     Else a comma where semicolons stand between its fields: that is how they are written where commas part decimals.
     """
-    marks = {mark for name in table.untyped if (mark := _sure_mark(table.frame[name]))}
+    # A column that could not be read is untyped as well, and is not in the frame.
+    columns = [table.frame[name] for name in table.untyped if name in table.frame.columns]
+    marks = {mark for column in columns if (mark := _sure_mark(column))}
     if len(marks) == 1:
         return marks.pop()
     return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."

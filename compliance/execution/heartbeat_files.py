@@ -11,13 +11,13 @@ from django.conf import settings
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatFile:
-    """``name`` is the file; one that was touched within ``fresh_seconds`` is a sign of life."""
+    """``name`` is the file; one that was touched within ``fresh_seconds`` is fresh."""
 
     name: str
     fresh_seconds: float
 
     def touch(self) -> None:
-        """A sign of life."""
+        """A heartbeat."""
         self._path().touch()
 
     def fresh(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
@@ -42,13 +43,28 @@ from compliance.models import (
     SystemListing,
     VersionDecision,
 )
-from compliance.models.approvals import approval_words
+from compliance.models.approvals import approval_words, approvals_in_words
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
 from compliance.registry.pack_page import ReviewForm, difference_lines, pretty, review_due
 from compliance.registry.register_tables import fields_table, preview_table
 from compliance.tables.described import Table
 from compliance.tables.html import AS, table_html
 from compliance.tables.pages import file_asked_for
+
+IN_WORDS = "approvals_in_words"
+
+
+class _ModelList(ChangeList):
+    """Language models with their approvals in words, read for the whole page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of a page."""
+        super().get_results(request)
+        rows = list(self.result_list)
+        words = approvals_in_words(rows)
+        for row in rows:
+            setattr(row, IN_WORDS, words[row.pk])
+        self.result_list = rows
 
 
 @admin.register(LanguageModel)
@@ -88,7 +104,12 @@ class LanguageModelAdmin(ActingAdmin):
     @admin.display(description="approval", ordering="approval")
     def stands(self, obj: LanguageModel) -> str:
         """Which versions are approved; their pages on the site are where it is done."""
-        return approval_words(obj)
+        words: str = vars(obj).get(IN_WORDS) or approval_words(obj)
+        return words
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """One that reads the approvals of a page at once."""
+        return _ModelList
 
     @admin.display(description="audits under way")
     def under_way(self, obj: Any) -> SafeString | str:
