@@ -49,8 +49,11 @@ def limited(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         if request.user.is_authenticated and _over(request):
             setattr(request, ENDED, request.user)
             request.session, request.user = empty(), AnonymousUser()
-        key = request.session.session_key
+        key, was_in = request.session.session_key, request.user.is_authenticated
         response = get_response(request)
+        if was_in and not request.user.is_authenticated:
+            # Who logs out is done: what is sent from this browser next is nobody's, and is kept for nobody.
+            response.delete_cookie(COOKIE, samesite="Lax")
         if request.user.is_authenticated and key and request.session.session_key not in (None, key):
             # The session goes on under another key, as after a new password.
             SignIn.objects.filter(session_key=key).update(session_key=request.session.session_key)
