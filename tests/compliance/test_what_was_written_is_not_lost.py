@@ -144,6 +144,16 @@ def test_after_logging_out_the_next_person_at_a_browser_puts_nothing_into_the_fo
     assert not KeptForm.objects.exists()
 
 
+def test_a_browser_whose_session_was_ended_from_elsewhere_puts_nothing_into_the_forms_of_its_account(
+    client: Client, record: FindingRecord, owner: User
+) -> None:
+    here = Client()
+    log_in(here, "olive")
+    here.post("/account/sessions/end-others/")
+    assert send(client, record, answered(record)).status_code == 302
+    assert not KeptForm.objects.exists()
+
+
 def test_the_page_before_leads_to_no_other_site(client: Client, record: FindingRecord, owner: User) -> None:
     Session.objects.all().delete()
     where = {"Referer": f"http://testserver//evil.example{page_of(record)}"}
