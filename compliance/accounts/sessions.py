@@ -95,8 +95,8 @@ def _seen(request: HttpRequest) -> bool:
 def account_before(request: HttpRequest) -> User | None:
     """Whose session it was that has ended: as the session said, or as the browser's cookie says that this site signed.
 
-    Good for keeping what they sent, never for showing anything. Of a session that its person ended, as of a browser that
-    was stolen, nothing is kept.
+    Good for keeping what they sent, never for showing anything. Of a session that its person ended, as of a stolen
+    browser, nothing is kept.
     """
     ended: User | None = getattr(request, ENDED, None)
     if ended is not None:
