@@ -108,9 +108,9 @@ def account_before(request: HttpRequest) -> User | None:
     digest, _, account = told.rpartition(".")
     if not account.isdecimal():
         return None
-    keys = SignIn.objects.filter(user=account, user__is_active=True).values_list("session_key", flat=True)
+    keys = SignIn.objects.filter(user=int(account), user__is_active=True).values_list("session_key", flat=True)
     known = any(constant_time_compare(digest, _digest(key)) for key in keys)
-    return get_user_model().objects.filter(pk=account).first() if known else None
+    return get_user_model().objects.filter(pk=int(account)).first() if known else None
 
 
 def session_ends(request: HttpRequest) -> tuple[int, int] | None:
