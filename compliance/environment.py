@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -105,6 +106,10 @@ class Environment(BaseSettings):
     mail_password: SecretStr = Field(SecretStr(""), validation_alias="PLUMBLINE_MAIL_PASSWORD")
     mail_tls: Literal["off", "starttls", "tls"] = Field("off", validation_alias="PLUMBLINE_MAIL_TLS")
     mail_from: str = Field("plumbline@localhost", validation_alias="PLUMBLINE_MAIL_FROM")
+    # The ranges beyond the public net that teams may lead webhooks to.
+    webhook_networks: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        [], validation_alias="PLUMBLINE_WEBHOOK_NETWORKS"
+    )
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
 
@@ -144,6 +149,14 @@ class Environment(BaseSettings):
         if "@" not in text or not text.isprintable():
             raise ValueError("expected an address such as plumbline@example.org")
         return text
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_ranges(cls, texts: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(text)) for text in texts]
+        except ValueError as error:
+            raise ValueError("expected ranges such as 10.20.0.0/16, with commas between several") from error
 
     @field_validator("revalidation_months")
     @classmethod

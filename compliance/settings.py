@@ -53,6 +53,8 @@ REAP_SECONDS = LEASE_SECONDS / 2
 NOTICE_SECONDS = 10.0
 # The site's own address, before the links of mail and webhooks; empty leaves them as paths.
 SITE_URL = _environment.url
+# The ranges beyond the public net that teams may lead webhooks to; none unless it is said.
+WEBHOOK_NETWORKS = tuple(_environment.webhook_networks)
 # Months from one validation of a model to the next, by its tier.
 REVALIDATION_MONTHS = dict(enumerate(_environment.revalidation_months, start=1))
 DEVICE = _environment.device

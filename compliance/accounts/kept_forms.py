@@ -167,7 +167,8 @@ def _page_of(request: HttpRequest) -> str:
     """The path of the page that the form stood on: the one that the browser names, if it is one of this site."""
     named = request.headers.get("Referer", "")
     if named and _from_here(request, named):
-        return urlsplit(named).path or "/"
+        # Two slashes in front would name another site.
+        return f"/{urlsplit(named).path.lstrip('/')}"
     return request.path
 
 

@@ -189,8 +189,8 @@ def renew(request: HttpRequest, code: str) -> Callable[[], Any]:
 @_with_code
 def remove(request: HttpRequest, code: str) -> Callable[[], Any]:
     """Take the second factor away."""
-    actor = site_actor(request)
-    return lambda: actions.remove_second_factor(code=code, actor=actor)
+    actor, key = site_actor(request), request.session.session_key
+    return lambda: actions.remove_second_factor(code=code, actor=actor, session_key=key)
 
 
 def _factor(

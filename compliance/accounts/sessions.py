@@ -19,15 +19,14 @@ from django.contrib.auth.signals import user_logged_in
 from django.core.signing import BadSignature, TimestampSigner, b62_decode
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
-from compliance.accounts.sign_ins import note_sign_in
+from compliance.accounts.sign_ins import KNOWN_SECONDS, note_sign_in
 from compliance.models import SignIn
 
 COOKIE = "plumbline_seen"
 BEGAN = "signed_in_at"
 AHEAD_SECONDS = 60  # by which the clocks of two servers may differ
-KNOWN_SECONDS = 24 * 3600  # for which a browser is still known after a session at the longest
 ENDED = "account_whose_session_ended"
 AGAIN = "again"  # in the address of a page that loads itself anew, without scripts
 
@@ -49,8 +48,11 @@ def limited(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         if request.user.is_authenticated and _over(request):
             setattr(request, ENDED, request.user)
             request.session, request.user = empty(), AnonymousUser()
-        key = request.session.session_key
+        key, was_in = request.session.session_key, request.user.is_authenticated
         response = get_response(request)
+        if was_in and not request.user.is_authenticated:
+            # Who logs out is done: what is sent from this browser next is nobody's, and is kept for nobody.
+            response.delete_cookie(COOKIE, samesite="Lax")
         if request.user.is_authenticated and key and request.session.session_key not in (None, key):
             # The session goes on under another key, as after a new password.
             SignIn.objects.filter(session_key=key).update(session_key=request.session.session_key)
@@ -93,7 +95,8 @@ def _seen(request: HttpRequest) -> bool:
 def account_before(request: HttpRequest) -> User | None:
     """Whose session it was that has ended: as the session said, or as the browser's cookie says that this site signed.
 
-    Good for keeping what they sent, never for showing anything.
+    Good for keeping what they sent, never for showing anything. Of a session that its person ended, as of a stolen
+    browser, nothing is kept.
     """
     ended: User | None = getattr(request, ENDED, None)
     if ended is not None:
@@ -102,8 +105,12 @@ def account_before(request: HttpRequest) -> User | None:
         told = _signer.unsign(request.COOKIES.get(COOKIE, ""), max_age=settings.SESSION_COOKIE_AGE + KNOWN_SECONDS)
     except BadSignature:
         return None
-    account = told.rpartition(".")[2]
-    return get_user_model().objects.filter(pk=account, is_active=True).first() if account.isdecimal() else None
+    digest, _, account = told.rpartition(".")
+    if not account.isdecimal():
+        return None
+    keys = SignIn.objects.filter(user=int(account), user__is_active=True).values_list("session_key", flat=True)
+    known = any(constant_time_compare(digest, _digest(key)) for key in keys)
+    return get_user_model().objects.filter(pk=int(account)).first() if known else None
 
 
 def session_ends(request: HttpRequest) -> tuple[int, int] | None:
@@ -123,8 +130,11 @@ def session_ends(request: HttpRequest) -> tuple[int, int] | None:
 
 
 def _told(request: HttpRequest) -> str:
-    digest = salted_hmac(COOKIE, request.session.session_key or "", algorithm="sha256").hexdigest()
-    return f"{digest}.{request.user.pk}"
+    return f"{_digest(request.session.session_key or '')}.{request.user.pk}"
+
+
+def _digest(session_key: str) -> str:
+    return salted_hmac(COOKIE, session_key, algorithm="sha256").hexdigest()
 
 
 def _by_itself(request: HttpRequest) -> bool:

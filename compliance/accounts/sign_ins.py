@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 BROWSER_CHARACTERS = 200
+KNOWN_SECONDS = 24 * 3600  # for which a browser is still known after a session at the longest
 #: What browsers call themselves, the telling name first: most name others beside it.
 BROWSERS = ("Firefox", "Edg", "OPR", "HeadlessChrome", "Chrome", "Safari", "curl")
 PLATFORMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
@@ -44,7 +45,8 @@ def note_sign_in(request: HttpRequest, user: User) -> None:
     if not request.session.session_key:
         request.session.create()
     now = timezone.now()
-    SignIn.objects.filter(user=user, began_at__lt=now - timedelta(seconds=settings.SESSION_COOKIE_AGE)).delete()
+    known = timedelta(seconds=settings.SESSION_COOKIE_AGE + KNOWN_SECONDS)
+    SignIn.objects.filter(user=user, began_at__lt=now - known).delete()
     SignIn.objects.update_or_create(
         session_key=request.session.session_key,
         defaults={

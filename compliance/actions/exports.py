@@ -14,7 +14,7 @@ from compliance.models import Audit, Release
 
 def may_export(user: Any, audit: Audit) -> bool:
     """Whether somebody may take an audit's files with them: by permission, or because it was released to them."""
-    released = Release.objects.current().filter(reader=user, audit=audit)
+    released = Release.objects.current().read_by(user).filter(audit=audit)
     return access.may(user, "export_audit", audit.team_id) or released.exists()
 
 

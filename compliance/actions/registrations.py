@@ -261,11 +261,19 @@ def finish_registration(
 
 
 @transaction.atomic
-def fail_registration(*, registration: Registration, error: str, actor: Actor) -> None:
-    """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
+def fail_registration(*, registration: Registration, error: str, told: str = "", actor: Actor) -> None:
+    """It cannot be entered as it is. What was uploaded and written is kept.
+
+    Parameters
+    ----------
+    error
+        The line that its page shows.
+    told
+        The same as the event log keeps it, where that is less: no ids.
+    """
     held = {"claim_token": registration.claim_token}
     _move(registration, State.FAILED, held=held, finished_at=timezone.now(), error=error, attempts=0)
-    _tell(registration, "registration.failed", actor, {"error": error})
+    _tell(registration, "registration.failed", actor, {"error": told or error})
 
 
 def _ask(

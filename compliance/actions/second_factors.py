@@ -148,8 +148,8 @@ def renew_recovery_codes(*, code: str, actor: Actor) -> list[str]:
 
 @sensitive_variables("code")
 @transaction.atomic
-def remove_second_factor(*, code: str, actor: Actor) -> None:
-    """Take one's own second factor away.
+def remove_second_factor(*, code: str, actor: Actor, session_key: str | None) -> None:
+    """Take one's own second factor away. Every other session of the account ends: a code was given for it.
 
     Raises
     ------
@@ -159,6 +159,7 @@ def remove_second_factor(*, code: str, actor: Actor) -> None:
     user = _account(actor)
     use_second_factor(user=user, code=code)
     SecondFactor.objects.filter(user=user).delete()
+    forget_sessions(list(SignIn.objects.filter(user=user).exclude(session_key=session_key or "")))
     _tell("account.second_factor_removed", user, actor, how="by its owner")
 
 

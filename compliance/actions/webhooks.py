@@ -10,12 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from auditor.exceptions import ModelError
-from auditor.systems.addresses import parse_address
 from compliance.access import permissions as access
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import DeliveryState, Team, Webhook, WebhookDelivery
 from compliance.notices.kinds import KINDS
+from compliance.notices.reach import webhook_address
 from compliance.registry.key_ring import read_ring
 
 MOST = 20
@@ -38,7 +38,7 @@ def set_webhook(
     _allow(actor, "add_webhook", team)
     lock_chain()
     try:
-        address = parse_address(url, networks=networks, where="address")
+        address = webhook_address(url, networks=networks, where="address")
     except ModelError as error:
         raise StateError(str(error)) from None
     if not kinds or set(kinds) - set(KINDS):

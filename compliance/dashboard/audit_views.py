@@ -313,7 +313,7 @@ def find_audit(request: HttpRequest, number: int) -> Audit:
 
 def _over(request: HttpRequest, number: int) -> Http404 | None:
     """What was released to somebody and is over says so."""
-    rows = Release.objects.filter(reader=request.user.pk, audit__serial=number)
+    rows = Release.objects.read_by(request.user).filter(audit__serial=number)
     release = rows.select_related("audit").defer("audit__run_json").first()
     if release is None:
         return None

@@ -295,7 +295,7 @@ def _registrations(user: Somebody) -> Iterator[Task]:
 def _released(user: Somebody, *, now: datetime) -> Iterator[Task]:
     if not user.is_authenticated:
         return
-    rows = Release.objects.current().filter(reader=user.pk).select_related("audit__plan")
+    rows = Release.objects.current().read_by(user).select_related("audit__plan")
     for row in rows.order_by("expires_at").defer("audit__run_json", "audit__plan__design_json")[:MOST]:
         yield Task(
             words="Read what was released to you",

@@ -35,7 +35,7 @@ def releases(request: HttpRequest) -> HttpResponseBase:
 
 def releases_page(request: HttpRequest) -> HttpResponseBase:
     """The same as a page; the first one of whoever only examines."""
-    rows = _light(Release.objects.filter(reader=request.user.pk))
+    rows = _light(Release.objects.read_by(request.user))
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     tables = [releases_table(list(listed.object_list), lambda: rows.iterator(BATCH), own=True)]
     return page_of(request, "compliance/released_to_me.html", {"listed": listed, "asked": ""}, tables)
@@ -110,9 +110,9 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _release(request: HttpRequest, pk: int) -> Release:
     """A release to oneself, over or not, or one of an audit of one's team. Others are not there."""
-    seen = Release.objects.for_user(request.user)
-    mine = Q(reader=request.user.pk)
-    found = _light(Release.objects.filter(mine | Q(pk__in=seen.order_by().values("pk")))).filter(pk=pk).first()
+    mine, seen = Release.objects.read_by(request.user), Release.objects.for_user(request.user)
+    known = Q(pk__in=mine.order_by().values("pk")) | Q(pk__in=seen.order_by().values("pk"))
+    found = _light(Release.objects.filter(known)).filter(pk=pk).first()
     if found is None:
         raise Http404("no such release")
     return found

@@ -27,10 +27,11 @@ from compliance.dashboard.schedule_forms import ScheduleForm, ScheduleMoveForm
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import AuditSchedule, Event, ScheduleState
+from compliance.tables.lists import SEARCH, typed
 from compliance.tables.pages import page_of
 from compliance.templatetags.plumbline import plain_day
 
-LINES, BATCH, EVENTS_SHOWN, LONGEST = 25, 200, 50, 200
+LINES, BATCH, EVENTS_SHOWN = 25, 200, 50
 REFUSED, WRONG = 409, 400
 SAID = {
     "schedule.made": "scheduled, first for {next_on}",
@@ -52,7 +53,7 @@ VERBS = {
 def schedules(request: HttpRequest) -> HttpResponseBase:
     """Schedules, the next first."""
     access.need(request.user, "view_auditschedule")
-    words = request.GET.get("q", "").strip()[:LONGEST]
+    words = typed(request.GET, SEARCH)
     state = choice(request.GET, "state", list(ScheduleState))
     rows = AuditSchedule.objects.for_user(request.user)
     rows = rows.filter(state=state) if state else rows

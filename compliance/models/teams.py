@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from compliance.access import permissions as access
 from compliance.access.roles import Role
 from compliance.models.rows import AuditParts, TeamRows
 
@@ -76,6 +79,10 @@ class ReleaseQuerySet(AuditParts["Release"]):
     def current(self) -> ReleaseQuerySet:
         """Those that are neither over nor withdrawn."""
         return self.filter(withdrawn_at=None, expires_at__gt=timezone.now())
+
+    def read_by(self, user: Any) -> ReleaseQuerySet:
+        """Those to somebody, over or not, in the teams that they examine. With the role they are gone."""
+        return self.filter(reader=user.pk, audit__team__in=access.examined_teams(user))
 
 
 class Release(models.Model):

@@ -28,13 +28,14 @@ class WebhookForm(TeamForm):
     url = forms.CharField(
         max_length=500,
         label="Address",
-        help_text="https://, or http:// on this machine. Redirects are not followed.",
+        help_text="https:// and a host. Redirects are not followed.",
     )
     networks = forms.CharField(
         max_length=300,
         required=False,
         label="Private ranges",
-        help_text="Only if its host is not on the public net: 10.20.0.0/16, with commas between several.",
+        help_text="Only if its host is not on the public net: 10.20.0.0/16, with commas between several. "
+        "Whoever runs the installation opens them.",
     )
     kinds = forms.MultipleChoiceField(
         choices=LABELS, label="It is told when", widget=forms.CheckboxSelectMultiple, help_text=""

@@ -138,9 +138,9 @@ def reminders(*, today: date) -> Iterator[Occasion]:
 def visible(user: Any, subject: str, keys: Iterable[int]) -> set[int]:
     """The rows of one kind, among these, that somebody may see now."""
     if subject == "release":
-        found = Release.objects.current().filter(reader=user.pk, pk__in=keys)
+        found = Release.objects.current().read_by(user).filter(pk__in=keys)
     elif subject == "past release":
-        found = Release.objects.filter(reader=user.pk, pk__in=keys)
+        found = Release.objects.read_by(user).filter(pk__in=keys)
     else:
         rows: Any = SUBJECTS[subject].objects
         found = rows.for_user(user).filter(pk__in=keys)

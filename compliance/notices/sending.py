@@ -26,7 +26,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from auditor.exceptions import AuditorError
-from auditor.systems.addresses import parse_address, pin
+from auditor.systems.addresses import pin
 from auditor.systems.keys import Key, Scrubber
 from auditor.systems.transport import Fault, Outgoing, Transport
 from compliance.access import permissions as access
@@ -35,6 +35,7 @@ from compliance.exceptions import ComplianceError
 from compliance.models import DeliveryState, MailAddress, MailDelivery, Notice, Webhook, WebhookDelivery
 from compliance.notices.kinds import visible
 from compliance.notices.mail import Line, notice_mail
+from compliance.notices.reach import webhook_address
 from compliance.notices.signing import headers
 from compliance.registry.key_ring import Sealed, read_ring
 from compliance.shown import one_line
@@ -170,7 +171,7 @@ def send_requests(receiver: Receiver) -> Outcome:
     transport = None
     try:
         where = f"webhook {receiver.name}"
-        pinned = pin(parse_address(receiver.url, networks=receiver.networks, where=where), where=where)
+        pinned = pin(webhook_address(receiver.url, networks=receiver.networks, where=where), where=where)
         scrub = Scrubber()
         scrub.add(Key(receiver.secret))
         transport = Transport(

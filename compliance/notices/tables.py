@@ -23,6 +23,9 @@ def notices_table(rows: Sequence[Notice], every: Every, *, allowed: Callable[[No
     def words(row: Notice) -> str:
         return row.words if allowed(row) else HIDDEN
 
+    def read(row: Notice) -> SafeString:
+        return read_cell(row, words(row))
+
     def cell(row: Notice) -> SafeString:
         if not allowed(row):
             return format_html("{}", HIDDEN)
@@ -40,21 +43,21 @@ def notices_table(rows: Sequence[Notice], every: Every, *, allowed: Callable[[No
             Column("kind", "", lambda row: KINDS[row.kind].label if row.kind in KINDS else row.kind),
             Column("team", "Team", lambda row: row.team.name),
             Column("at", "Told", lambda row: row.made_at, lambda row: utc(row.made_at), "num"),
-            Column("read", "Read", lambda row: row.read_at, read_cell),
+            Column("read", "Read", lambda row: row.read_at, read),
             Column("mail", "Mail", mail_words),
         ),
     )
 
 
-def read_cell(row: Notice) -> SafeString:
-    """Since when it is read, or a box that marks it."""
+def read_cell(row: Notice, words: str) -> SafeString:
+    """Since when it is read, or a box that marks it; ``words`` are what its reader may see of it."""
     if row.read_at is not None:
         return format_html("{}", utc(row.read_at))
     return format_html(
         '<label class="check"><input type="checkbox" name="notice" value="{}"> Unread'
         '<span class="sr">: mark “{}”</span></label>',
         row.pk,
-        row.words,
+        words,
     )
 
 

@@ -229,16 +229,18 @@ def columns_page(
     return ColumnsPage(rows=tuple(listed.object_list), listed=listed, find=find, every=tuple(every))
 
 
-def lines_shown(lines: Sequence[str], facts: Sequence[ColumnFacts], text: str) -> list[str]:
+def lines_shown(lines: Sequence[str], facts: Sequence[ColumnFacts], text: str, *, with_ids: bool = True) -> list[str]:
     """Lines about columns as a page may say them: of one that is masked without the values they quote.
 
-    Of a protected attribute the codes stay: somebody has to say what they mean.
+    Of a protected attribute the codes stay: somebody has to say what they mean. ``with_ids`` keeps the ids that a line
+    of the id column is about.
     """
     masked = {each.name for each in facts if each.masked and not (each.codes and not each.more)}
     raw = plain_of(text) or {}
     items = [item for item in raw.get("fields", ()) if isinstance(item, Mapping)] if _is_list(raw) else []
-    # An id that repeats is what its line is about.
-    masked -= {str(item.get("column")) for item in items if item.get("role") == "id"}
+    masked |= {str(item.get("column")) for item in items if item.get("role") == "protected_proxy"}
+    ids = {str(item.get("column")) for item in items if item.get("role") == "id"}
+    masked = masked - ids if with_ids else masked | ids
     hidden = masked | {str(item.get("name")) for item in items if item.get("column") in masked}
     shown = []
     for line in lines:

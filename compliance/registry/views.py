@@ -366,13 +366,14 @@ def _refused(request: HttpRequest, row: Registration, error: str, *, status: int
 
 
 def _rights(request: HttpRequest, row: Registration) -> dict[str, Any]:
-    """What somebody may do with a registration as it stands."""
+    """What somebody may do with a registration as it stands, and see of its file once it is registered."""
     may = access.may(request.user, PERMISSIONS[row.kind], row.team_id)
     open_to_change = row.state in (RegistrationState.MAPPING, RegistrationState.FAILED)
     replace = FileForm() if may and open_to_change and not row.at_hand else None
     unfinished = open_to_change or row.state == RegistrationState.UPLOADING
     writes = row.data_version_id is not None and access.may(request.user, "add_planversion", row.team_id)
     return {
+        "seen": lines_shown(row.look.get("lines", ()), _facts(row), row.mapping),
         "may": may,
         "replace": replace,
         "removable": may and unfinished and not row.at_hand,

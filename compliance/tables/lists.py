@@ -28,6 +28,11 @@ SELECT, DAY, TEXT = "select", "day", "text"
 Rows = Any
 
 
+def typed(given: QueryDict, name: str) -> str:
+    """What somebody looks for. Without NUL, which no text holds and PostgreSQL refuses to be asked for."""
+    return given.get(name, "").replace("\0", "").strip()[:LONGEST]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Filter:
     """One thing by which a list is narrowed.
@@ -57,7 +62,7 @@ class Filter:
         """What an address asks for by it; 404 for what cannot be."""
         if self.kind == SELECT:
             return choice(given, self.name, [value for value, _ in self.offered])
-        word = given.get(self.name, "").strip()[:LONGEST]
+        word = typed(given, self.name)
         if self.kind == DAY and word:
             try:
                 return date.fromisoformat(word).isoformat()
@@ -227,7 +232,7 @@ def listed(given: QueryDict, listing: Listing) -> Listed:
     for item in listing.filters:
         if values[item.name]:
             rows = item.narrow(rows, values[item.name])
-    words = given.get(SEARCH, "").strip()[:LONGEST] if listing.search else ""
+    words = typed(given, SEARCH) if listing.search else ""
     for word in words.split():
         rows = listing.search(rows, word) if listing.search else rows
     orders = {item.name: item for item in listing.sorts}

@@ -193,6 +193,39 @@ def test_a_private_address_that_is_not_listed_is_not_asked(administrator: User, 
     assert "; expected a public address, or its range in networks" in WebhookDelivery.objects.get().error
 
 
+@pytest.mark.parametrize(
+    ("url", "networks"),
+    [
+        ("http://127.0.0.1:6379/", []),
+        ("http://localhost:8000/x", []),
+        ("http://[::1]/x", []),
+        ("https://hooks.bank.example/x", ["10.0.0.0/8"]),
+        ("https://hooks.bank.example/x", ["0.0.0.0/0"]),
+        ("https://hooks.bank.example/x", ["::/0"]),
+    ],
+)
+def test_what_is_not_public_only_the_installation_opens(
+    administrator: User, settings: LazySettings, url: str, networks: list[str]
+) -> None:
+    settings.WEBHOOK_NETWORKS = ("10.20.0.0/16",)
+    with pytest.raises(StateError, match=r"not open to webhooks; expected a public address, or its range among PLUMB"):
+        set_hook(administrator, url, networks=networks)
+    hook, _ = set_hook(administrator, "https://hooks.bank.example/x", networks=["10.20.30.0/24"])
+    assert hook.networks == ["10.20.30.0/24"]
+
+
+def test_what_is_closed_again_is_not_asked_any_more(
+    administrator: User, receiver: Hook, settings: LazySettings
+) -> None:
+    set_hook(administrator, receiver.url)
+    settings.WEBHOOK_NETWORKS = ()
+    open_finding(default_team())
+    actions.tell_people()
+    assert send_due() == 0
+    assert receiver.arrived == []
+    assert "this machine, which is not open to webhooks" in WebhookDelivery.objects.get().error
+
+
 def test_a_webhook_is_told_of_its_own_team_and_its_own_kinds(administrator: User, receiver: Hook) -> None:
     set_hook(administrator, receiver.url)
     elsewhere = Team.objects.create(name="Elsewhere")

@@ -158,6 +158,19 @@ def test_it_is_taken_away_by_a_code_only(grace: User) -> None:
     assert Event.objects.get(action="account.second_factor_removed").actor == "grace"
 
 
+def test_taking_it_away_ends_the_other_sessions(grace: User, settings: LazySettings) -> None:
+    settings.SECOND_FACTOR = ["validator"]
+    codes = with_device(grace)
+    own, other = Client(), Client()
+    for client, code in zip((own, other), codes, strict=False):
+        log_in(client, "grace")
+        client.post("/login/code/", {"code": code})
+        assert client.get("/plans/").status_code == 200
+    assert own.post(f"{WHERE}remove/", {"code": codes[2]}).status_code == 302
+    assert own.get("/plans/")["Location"] == WHERE
+    assert other.get("/plans/")["Location"].startswith("/login/")
+
+
 def test_five_wrong_codes_lock_the_account_and_are_seen(grace: User) -> None:
     with_device(grace)
     client = Client()

@@ -52,6 +52,11 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("PLUMBLINE_URL", "plumbline.bank", "PLUMBLINE_URL: 'plumbline.bank': expected an address such as https://"),
         ("PLUMBLINE_MAIL_PORT", "smtp", "PLUMBLINE_MAIL_PORT: 'smtp': input should be a valid integer"),
         ("PLUMBLINE_MAIL_TLS", "on", "PLUMBLINE_MAIL_TLS: 'on': input should be 'off', 'starttls' or 'tls'"),
+        (
+            "PLUMBLINE_WEBHOOK_NETWORKS",
+            "10.0.0.1/8",
+            "PLUMBLINE_WEBHOOK_NETWORKS: '10.0.0.1/8': expected ranges such as",
+        ),
         ("PLUMBLINE_MAIL_FROM", "nobody", "PLUMBLINE_MAIL_FROM: 'nobody': expected an address such as plumbline@"),
     ],
 )

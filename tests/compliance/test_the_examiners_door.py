@@ -20,7 +20,8 @@ from django.utils import timezone
 from compliance import actions
 from compliance.access.roles import Role
 from compliance.exceptions import StateError
-from compliance.models import Audit, Event, Membership, Release, default_team
+from compliance.models import Audit, Event, Membership, Release, Team, default_team
+from compliance.notices.tables import HIDDEN
 from tests.compliance.factories import ACTOR
 from tests.compliance.governed import actor_of
 from tests.compliance.teams import make_person
@@ -198,11 +199,37 @@ def test_a_team_without_an_examiner_is_told_where_one_is_invited(client: Client,
 
 
 def test_whoever_works_in_another_team_keeps_the_officers_pages(client: Client, release: Release) -> None:
-    from compliance.models import Team
-
     Membership.objects.create(team=Team.objects.create(name="Elsewhere"), user=release.reader, role=Role.VALIDATOR)
     assert client.get("/audits/").status_code == 200
     assert f'href="/released/{release.pk}/"' in client.get("/released/").content.decode()
+
+
+def test_with_the_role_of_an_examiner_the_releases_are_gone(client: Client, release: Release) -> None:
+    client.force_login(release.reader)
+    actions.tell_people()
+    assert release.audit.number in client.get("/notices/").content.decode()
+    actions.remove_member(membership=Membership.objects.get(user=release.reader), actor=ACTOR)
+    elsewhere = Team.objects.create(name="Elsewhere")
+    Membership.objects.create(team=elsewhere, user=release.reader, role=Role.EXAMINER)
+    assert client.get(f"/released/{release.pk}/").status_code == 404
+    for where in ("/", "/released/", "/notices/"):
+        page = text_of(client.get(where))
+        assert REASON not in page
+        assert release.audit.plan.title not in page
+        assert release.audit.number not in page
+    user = User.objects.get(pk=release.reader_id)
+    with pytest.raises(PermissionDenied):
+        actions.require_export(audit=release.audit, actor=actor_of(user))
+
+
+def test_a_notice_of_what_is_over_tells_nothing_of_it_not_even_to_a_screen_reader(
+    client: Client, release: Release
+) -> None:
+    actions.tell_people()
+    actions.withdraw_release(release=release, actor=ACTOR)
+    page = client.get("/notices/").content.decode()
+    assert HIDDEN in page
+    assert release.audit.number not in page
 
 
 @pytest.mark.parametrize("name", ["released to me", "release"])

@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
@@ -130,9 +131,34 @@ def test_what_is_sent_after_the_session_ended_stands_in_the_form_after_the_login
 
 
 def test_it_is_kept_where_the_session_is_gone_altogether(client: Client, record: FindingRecord, owner: User) -> None:
-    client.post("/logout/")
+    Session.objects.all().delete()
     assert send(client, record, answered(record)).status_code == 302
     assert KeptForm.objects.get().user == owner
+
+
+def test_after_logging_out_the_next_person_at_a_browser_puts_nothing_into_the_forms_of_the_last(
+    client: Client, record: FindingRecord, owner: User
+) -> None:
+    client.post("/logout/")
+    assert send(client, record, answered(record)).status_code == 302
+    assert not KeptForm.objects.exists()
+
+
+def test_a_browser_whose_session_was_ended_from_elsewhere_puts_nothing_into_the_forms_of_its_account(
+    client: Client, record: FindingRecord, owner: User
+) -> None:
+    here = Client()
+    log_in(here, "olive")
+    here.post("/account/sessions/end-others/")
+    assert send(client, record, answered(record)).status_code == 302
+    assert not KeptForm.objects.exists()
+
+
+def test_the_page_before_leads_to_no_other_site(client: Client, record: FindingRecord, owner: User) -> None:
+    Session.objects.all().delete()
+    where = {"Referer": f"http://testserver//evil.example{page_of(record)}"}
+    client.post(f"{page_of(record)}answer/", answered(record), headers=where)
+    assert KeptForm.objects.get().page == f"/evil.example{page_of(record)}"
 
 
 def test_nobody_else_sees_what_was_kept(client: Client, record: FindingRecord, owner: User, clock: list[float]) -> None:
