@@ -101,6 +101,11 @@ SAID = {
     "view.removed": "saved view removed",
     "view.saved": "view of a list saved",
 }
+#: Kinds whose line about one event has no first part that says what kind it is.
+KINDS = {
+    "finding.reopened": "seen again and opened again",
+    "finding.acceptance_expired": "opened again, as an acceptance has ended",
+}
 FIELDS = {"owner": "owner", "due": "due date", "response": "response", "remediation": "remediation plan"}
 NUMBERED = re.compile(r"(?P<letter>[AF])-[0-9]{4,9}")
 PAGES = {"A": "audit", "F": "finding"}
@@ -123,10 +128,10 @@ class EventLine:
 
 def kind_words(action: str) -> str:
     """A kind of event, without what single ones say."""
-    words = SAID.get(action)
+    words = KINDS.get(action) or SAID.get(action)
     if words is None:
         return action.partition(".")[2].replace("_", " ") or action
-    return re.split(r"[:,] \{| (?:by|until|in|as) \{| \{", words)[0]
+    return re.split(r"[:,] \{|,? (?:by|until|in|as) \{| \{", words)[0]
 
 
 def event_lines(events: Iterable[Event]) -> Iterator[EventLine]:
