@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from auditor.date_guesses import about_dates, about_days
+from auditor.date_guesses import about_dates, about_days, are_dates
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import (
     LOOSE,
@@ -79,6 +79,8 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
     why = []
     if form == PLAIN_FORM and not untyped:
         why.append('is text in the file and stays text; type = "number" reads its numbers')
+    elif are_dates(texts[:SAMPLE]):
+        why.extend(filter(None, [about_dates(texts[:SAMPLE])]))
     elif all(LOOSE.fullmatch(text.strip()) for text in texts):
         told = next((text for text in texts if not spelled_plainly([text])), texts[0])
         place, text = _first(table, column, (told,))
@@ -97,8 +99,6 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
     elif 2 * len(amounts := unread_amounts(texts[:SAMPLE])) >= len(texts):
         place, text = _first(table, column, amounts)
         why.append(f"amounts in no form that is read, such as {text!r} in {place}: left as text")
-    elif said := about_dates(texts[:SAMPLE]):
-        why.append(said)
     return _as_text(column, rows, tuple(why))
 
 

@@ -39,6 +39,7 @@ BY_NAME = {
 NOTHING = "nothing in its name or its values says otherwise"
 MOST = 0.9  # share of the values that have to look alike
 DIFFERENT = 0.5  # share of different values from which on names are people's and not products'
+MANY = 20  # different names from which on a column of customers holds people, however often each comes back
 SAMPLE = 2_000  # distinct values that are looked at
 LONGEST = 64  # characters of anything that is looked for
 FEWEST = 3  # distinct values without which a form says nothing
@@ -74,6 +75,10 @@ THINGS = re.compile(
 #: Words that are no decision by themselves, whatever is said with them.
 NO_DECISION = re.compile(
     r"yes|no|y|n|true|false|ja|nein|j|oui|non|si|sim|nao|good|bad|gut|schlecht|wahr|falsch|positiv|negativ"
+)
+#: Names of columns that hold a person and nothing about one.
+WHO = re.compile(
+    r"(person|applicant|borrower|customer|client|kunden?|antragsteller|kreditnehmer|cliente|solicitante|titular)(_?(name|nm))?"
 )
 LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
@@ -145,9 +150,13 @@ def _by_values(name: str, values: pl.Series) -> tuple[str, str] | None:
     if found:
         return found
     different = len(distinct) / len(known) if len(known) else 0.0
-    people = (silent or PEOPLE.fullmatch(name)) and not THINGS.fullmatch(name) and different >= DIFFERENT
-    if people and _mostly(texts, PERSON.fullmatch) and not any(COMPANY.search(text[:LONGEST]) for text in texts):
-        return "protected_proxy", "most values differ and read as names of people"
+    returning = WHO.fullmatch(name) is not None and len(distinct) > MANY
+    people = (silent or PEOPLE.fullmatch(name) or returning) and not THINGS.fullmatch(name)
+    if not people or not (different >= DIFFERENT or returning):
+        return None
+    if _mostly(texts, PERSON.fullmatch) and not any(COMPANY.search(text[:LONGEST]) for text in texts):
+        said = "most values differ and read" if different >= DIFFERENT else "its values read"
+        return "protected_proxy", f"{said} as names of people"
     return None
 
 

@@ -73,6 +73,7 @@ def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
     return Table(
         name="account_links",
         title="Links that were made",
+        kind="folds",
         rows=rows,
         every=every,
         columns=(

@@ -25,6 +25,7 @@ from compliance.accounts.people import (
     people_table,
 )
 from compliance.accounts.people_forms import InvitationForm, RoleForm
+from compliance.dashboard.event_lines import kind_words
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import AccountLink, Event, LockOut, Membership
@@ -207,7 +208,7 @@ def _person(
         "made": made,
         "refused": refused,
         "events": [
-            {"action": event.action, "object": event.object, "at": datetime.fromisoformat(event.ts)}
+            {"action": kind_words(event.action), "object": event.object, "at": datetime.fromisoformat(event.ts)}
             for event in events[:EVENTS_SHOWN]
         ],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -71,11 +71,13 @@ class Way:
     """A way on from where a finding stands, for one person: ``refusal`` is empty where it is open to them.
 
     ``allowed`` says whether they hold its role. What they fill in, a rationale or a day, is taken as given.
+    ``refusal_to_anybody`` is what stands against it whoever goes it.
     """
 
     transition: Transition
     allowed: bool
     refusal: str
+    refusal_to_anybody: str = ""
 
 
 @transaction.atomic
@@ -279,6 +281,7 @@ def ways_for(record: FindingRecord, actor: Actor, *, retest: RetestSays | None =
             transition=way,
             allowed=actor.user is not None and access.may(actor.user, permission_of(way), record.team_id),
             refusal=way.refusal(known),
+            refusal_to_anybody=way.refusal(replace(known, answers_for_it=False, proposed_it=False)),
         )
         for way in ways_from(record.stands)
     ]

@@ -130,6 +130,11 @@ SAID = {
     "webhook.secret_renewed": "secret of the webhook renewed",
     "webhook.set": "webhook set",
 }
+#: Kinds whose line about one event has no first part that says what kind it is.
+KINDS = {
+    "finding.reopened": "seen again and opened again",
+    "finding.acceptance_expired": "opened again, as an acceptance has ended",
+}
 FIELDS = {"owner": "owner", "due": "due date", "response": "response", "remediation": "remediation plan"}
 NUMBERED = re.compile(r"(?P<letter>[AF])-[0-9]{4,9}")
 PAGES = {"A": "audit", "F": "finding"}
@@ -152,10 +157,10 @@ class EventLine:
 
 def kind_words(action: str) -> str:
     """A kind of event, without what single ones say."""
-    words = SAID.get(action)
+    words = KINDS.get(action) or SAID.get(action)
     if words is None:
         return action.partition(".")[2].replace("_", " ") or action
-    return re.split(r"[:,] \{| (?:by|until|in|as) \{| \{", words)[0]
+    return re.split(r"[:,] \{|,? (?:by|until|in|as) \{| \{", words)[0]
 
 
 def event_lines(events: Iterable[Event]) -> Iterator[EventLine]:
@@ -222,6 +227,7 @@ def events_table(
     return Table(
         name="events",
         title=title,
+        kind="folds",
         about=about,
         rows=lines,
         every=every,

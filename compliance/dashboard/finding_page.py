@@ -72,7 +72,8 @@ def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
     return [
         Waiting(
             verb=way.transition.verb,
-            why=way.refusal,
+            # Who does not hold the role is told nothing of themselves: the way may be open to whoever is named.
+            why=way.refusal if way.allowed else way.refusal_to_anybody,
             who=_who(way.transition.role, names),
         )
         for way in closed

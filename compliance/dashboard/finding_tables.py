@@ -23,6 +23,7 @@ def records_table(rows: Sequence[Any], every: Every, *, today: date, name: str =
     """Findings over all audits; rows as `finding_list.shown` gives them."""
     return Table(
         name=name,
+        kind="folds",
         title="Findings",
         rows=rows,
         every=every,
@@ -72,6 +73,7 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
     """The audits that saw it, newest first."""
     return Table(
         name="sightings",
+        kind="folds",
         title="Audits that saw it",
         about=record.number,
         rows=lines,

@@ -258,6 +258,7 @@ def tasks_table(tasks: Sequence[Any], every: Every) -> Table:
     """What waits for somebody."""
     return Table(
         name="tasks",
+        kind="folds",
         title="My tasks",
         rows=tasks,
         every=every,
@@ -290,6 +291,7 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str, trials: bool
     """Audits of a model, governed or trial runs; a line has ``audit``, ``version``, ``conclusion`` and ``tells``."""
     return Table(
         name="trial-runs" if trials else "history",
+        kind="folds",
         title=f"{'Trial runs' if trials else 'Governed audits'} of {name}",
         rows=lines,
         columns=(

@@ -14,7 +14,7 @@ from auditor.recognition import MASK
 from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
-MASKED_ROLES = frozenset({"id", "protected", "protected_proxy"})
+MASKED_ROLES = frozenset({"id", "protected", "protected_proxy", "proxy"})
 PREVIEW_ROWS = 10
 SHOWN_CHARACTERS = 60
 

@@ -120,6 +120,7 @@ def mapped_table(fields: Iterable[MappedField]) -> Table:
     return Table(
         name="mapping",
         title="Fields",
+        kind="folds",
         rows=tuple(fields),
         columns=(
             Column("field", "Field", lambda item: item.label or item.name),
