@@ -191,7 +191,7 @@ def _in_hand(audit: Audit, now: datetime) -> InHand | None:
 def _stopped_words(audit: Audit) -> str:
     ended = Event.objects.filter(object=audit.number, action__in=("audit.stopped", "audit.force_stopped"))
     moment = ended.order_by("-seq").values_list("ts", flat=True).first()
-    return f"Stopped at {numbers.date(moment)}." if moment else "Stopped."
+    return f"Stopped on {numbers.date(moment)}." if moment else "Stopped."
 
 
 def _rate(audit: Audit, now: datetime) -> float | None:

@@ -231,5 +231,5 @@ def test_a_stop_is_watched_until_it_has_happened_and_says_what_was_kept(client: 
     actions.confirm_stopped(audit=audit, actor=ACTOR)
     assert client.get("/audits/A-0001/live/").status_code == 286
     page = " ".join(client.get("/audits/A-0001/").content.decode().split())
-    assert re.search(r"<strong>Stopped at \d+ \w+ \d{4}, \d\d:\d\d UTC\.</strong>", page)
+    assert re.search(r"<strong>Stopped on \d+ \w+ \d{4}, \d\d:\d\d UTC\.</strong>", page)
     assert "Kept: 1 of 3 chunks, 2 of 6 prompts." in page
