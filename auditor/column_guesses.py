@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from auditor.date_guesses import about_dates, about_days
+from auditor.date_guesses import about_dates, about_days, are_dates
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import (
     LOOSE,
@@ -37,6 +37,7 @@ class ColumnGuess:
     form: NumberForm | None = None
     missing: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    about_missing: tuple[str, ...] = ()  # those of the reasons that name words for "no value"
 
 
 def guess_columns(table: Table) -> Mapping[str, ColumnGuess]:
@@ -72,11 +73,14 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
         odd = numbers.is_null() & column.is_not_null() & ~column.is_in(list(words))
         if not odd.any():
             said = about_days(column.name, numbers)
-            reasons = [*filter(None, (guess.why, said)), *_missing_reasons(words, rows)]
-            return ColumnGuess(numbers, None if form == PLAIN_FORM else form, words, tuple(reasons))
+            about = _missing_reasons(words, rows)
+            reasons = (*filter(None, (guess.why, said)), *about)
+            return ColumnGuess(numbers, None if form == PLAIN_FORM else form, words, reasons, about)
     why = []
     if form == PLAIN_FORM and not untyped:
         why.append('is text in the file and stays text; type = "number" reads its numbers')
+    elif are_dates(texts[:SAMPLE]):
+        why.extend(filter(None, [about_dates(texts[:SAMPLE])]))
     elif all(LOOSE.fullmatch(text.strip()) for text in texts):
         told = next((text for text in texts if not spelled_plainly([text])), texts[0])
         place, text = _first(table, column, (told,))
@@ -95,15 +99,14 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
     elif 2 * len(amounts := unread_amounts(texts[:SAMPLE])) >= len(texts):
         place, text = _first(table, column, amounts)
         why.append(f"amounts in no form that is read, such as {text!r} in {place}: left as text")
-    elif said := about_dates(texts[:SAMPLE]):
-        why.append(said)
     return _as_text(column, rows, tuple(why))
 
 
 def _as_text(column: pl.Series, rows: Mapping[str, int], why: tuple[str, ...]) -> ColumnGuess:
     words = tuple(sorted(text for text in rows if is_missing_word(text)))
     left = column.set(column.is_in(list(words)), None) if words else column
-    return ColumnGuess(left, None, words, (*why, *_missing_reasons(words, rows)))
+    about = _missing_reasons(words, rows)
+    return ColumnGuess(left, None, words, (*why, *about), about)
 
 
 def _numbers(column: pl.Series, form: NumberForm) -> pl.Series:
@@ -122,11 +125,11 @@ def _numbers(column: pl.Series, form: NumberForm) -> pl.Series:
     return numbers.cast(pl.Int64, strict=False) if whole else numbers
 
 
-def _missing_reasons(words: tuple[str, ...], rows: Mapping[str, int]) -> list[str]:
+def _missing_reasons(words: tuple[str, ...], rows: Mapping[str, int]) -> tuple[str, ...]:
     if not words:
-        return []
+        return ()
     said = ", ".join(f"{word!r} in {rows[word]:,} rows" for word in words)
-    return [f"{said} may mean that nothing is stated: take it out of missing if it is a value"]
+    return (f"{said} may mean that nothing is stated: take it out of missing if it is a value",)
 
 
 def _first(table: Table, column: pl.Series, texts: tuple[str, ...]) -> tuple[str, str]:

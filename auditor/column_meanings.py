@@ -12,6 +12,7 @@ import polars as pl
 from auditor.column_words import (
     ADVERSE_NAMES,
     ADVERSE_VALUES,
+    BORN,
     COUNTED,
     FAVOURABLE_VALUES,
     OPEN_VALUES,
@@ -34,6 +35,7 @@ SIDES = {"good": FAVOURABLE_VALUES, "bad": ADVERSE_VALUES}
 PARTED = re.compile(r" *(?: [-\u2013\u2014] |[:;/|()]) *")  # between a code or a reason and what was decided
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them
 MOST_CATEGORIES = 50
+LEAST_DAY = 18_000_101  # a day written as one number, as 19800131
 
 
 def sentinel_codes(values: Sequence[float]) -> tuple[int, ...]:
@@ -66,7 +68,7 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     """The outcome's field, and what is to be said of its sides."""
     name = plain(column.name)
     words = _flag_words(column)
-    item = Field(name=name, label=_label(column.name), role="outcome", type="category", column=column.name)
+    item = Field(name=name, label=label_of(column.name), role="outcome", type="category", column=column.name)
     if words is not None:
         favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
         return replace(item, type="flag", words=words, favourable=favourable), []
@@ -104,7 +106,7 @@ def _side(value: str) -> str:
 def field_of(column: pl.Series, role: str) -> Field:
     """The field of a column in a role."""
     name = plain(column.name) or "field"
-    label = _label(column.name)
+    label = label_of(column.name)
     if role == "id":
         return Field(name=name, label=label, role="id", type="text", column=column.name)
     meaning = _meaning(column, role)
@@ -130,12 +132,23 @@ def _meaning(column: pl.Series, role: str) -> dict[str, Any]:
     missing = {"missing": codes, "missing_from": bound}
     if codes and is_flag(rest):
         return {"type": "flag", **missing}
-    coded = column.dtype.is_integer() and rest.n_unique() <= MOST_CATEGORIES
-    if role in ("protected", "proxy") and coded and not re.search(COUNTED, plain(column.name)):
-        return {"type": "category", **missing}
+    if column.dtype.is_integer() and (kind := _kind_of_codes(plain(column.name), role, rest)):
+        return {"type": kind, **missing}
     if bound is not None:
         rest = column.filter(column < bound)
     return {"type": "number", "decimals": _decimals(rest), **missing}
+
+
+def _kind_of_codes(name: str, role: str, numbers: pl.Series) -> str:
+    """The type of whole numbers that count nothing: codes, postcodes, written days; empty for those that do."""
+    least = numbers.min()
+    if role == "protected" and re.fullmatch(BORN, name) and isinstance(least, int) and least > LEAST_DAY:
+        return "text"
+    if role not in ("protected", "proxy", "protected_proxy") or re.search(COUNTED, name):
+        return ""
+    if numbers.n_unique() <= MOST_CATEGORIES:
+        return "category"
+    return "text" if role == "proxy" else ""
 
 
 def is_flag(column: pl.Series) -> bool:
@@ -174,7 +187,7 @@ def _decimals(column: pl.Series) -> int:
     return 0 if largest >= 1000 else 1 if largest >= 10 else 2
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
     """A column's name as people read it: its own letters, words apart."""
     text = " ".join(re.findall(r"[^\W_]+", apart(name).lower())) or "field"
     return text[:1].upper() + text[1:]

@@ -8,19 +8,29 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from auditor.applications import repeats_in
-from auditor.column_words import ID_NAMES, OUTCOME_NAMES, TELLING_VALUES, UNSPECIFIC, folded, plain, role_of
+from auditor.column_words import ID_NAMES, OUTCOME_NAMES, plain
+from auditor.recognition import Recognised, recognise
 from auditor.tables import Table
 from auditor.tables.rows import counted, numbers_rows
 
 MOST_OUTCOMES = 12
 MOSTLY = 0.9  # share of different ids from which on a column names rows, some of them twice
 FEW = 10  # rows, of which a share says little
+ID_REASONS = {
+    "id": "its name is that of an id, and its values tell the rows apart",
+    "shared id": "its name is that of an id, and many of its values repeat",
+}
 HALF = 0.5  # below it, it names something that many rows share
 
 
-def roles_of(table: Table, frame: pl.DataFrame) -> dict[str, str]:
-    """What every column of ``frame``, the table as it is guessed to be, seems to be."""
-    return {column: _id_role(table, column) or _role(frame[column]) for column in frame.columns}
+def recognised_in(table: Table, frame: pl.DataFrame) -> dict[str, Recognised]:
+    """What every column of ``frame``, the table as it is guessed to be, seems to be, and why."""
+    return {column: _as_id(table, column) or recognise(column, frame[column]) for column in frame.columns}
+
+
+def _as_id(table: Table, column: str) -> Recognised | None:
+    role = _id_role(table, column)
+    return Recognised(role, ID_REASONS[role]) if role else None
 
 
 def _id_role(table: Table, column: str) -> str:
@@ -62,19 +72,6 @@ def is_index(table: Table, column: str) -> bool:
     return bool(re.fullmatch(r"column [0-9]+'*|unnamed: [0-9]+", column.lower())) and numbers_rows(table.frame[column])
 
 
-def _role(column: pl.Series) -> str:
-    name = plain(column.name)
-    if role := role_of(name):
-        return role
-    if any(re.fullmatch(pattern, name) for pattern in OUTCOME_NAMES):
-        return "outcome"
-    if column.dtype == pl.String:
-        found = {folded(str(value)) for value in column.drop_nulls().unique()}
-        if any(found <= telling and len(found - UNSPECIFIC) > 1 for telling in TELLING_VALUES):
-            return "protected"
-    return "predictor"
-
-
 def without_use(frame: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
     """Columns that say nothing: empty, constant, or the same as another one, of which the more telling stays."""
     excluded: dict[str, str] = {}
@@ -95,10 +92,14 @@ def without_use(frame: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]
     return excluded
 
 
-def outcome_of(frame: pl.DataFrame, columns: Sequence[str]) -> str | None:
-    """The column of the outcome."""
+def outcome_of(frame: pl.DataFrame, columns: Sequence[str], roles: Mapping[str, str]) -> str | None:
+    """The column of the outcome: by its name, else the first whose values are decisions."""
     for pattern in OUTCOME_NAMES:
         for column in columns:
-            if re.fullmatch(pattern, plain(column)) and 1 < frame[column].drop_nulls().n_unique() <= MOST_OUTCOMES:
+            if re.fullmatch(pattern, plain(column)) and _has_sides(frame[column]):
                 return column
-    return None
+    return next((column for column in columns if roles[column] == "outcome" and _has_sides(frame[column])), None)
+
+
+def _has_sides(column: pl.Series) -> bool:
+    return 1 < column.drop_nulls().n_unique() <= MOST_OUTCOMES

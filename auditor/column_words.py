@@ -15,37 +15,42 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": 
 ROLES: tuple[tuple[str, str, str], ...] = (
     (
         "identifier",
-        r"e_?mail.*|(tele)?phone.*|mobile.*|ssn|social_security.*|tax_id.*|iban|passport.*|ip_address",
+        r"(.*_)?(e_?mail(_?(address|addr|adr|id))?|(tele|cell|mobile|home|work)?_?phone(_?(no|nr|num|number))?(_[0-9])?"
+        r"|mobile(_(no|nr|num|number))?|ssn(_.*)?|social_security.*|(tax|national|government)_id.*|tin|iban|passport.*"
+        r"|ip_?addr(ess)?|driv(er|ing)s?_licen[cs]e.*|national_insurance.*|(credit_)?card_(no|nr|num|number))",
         r"telefon.*|handy.*|mobil(telefon|nummer|nr).*|steuer_?(id|nr|nummer|identifikations.*)"
         r"|(sozial|renten)versicherungs.*|(personal)?ausweis.*|reisepass.*",
     ),
     (
         "protected",
-        r"(.*_)?(race|ethnicity|ethnic(_group|_origin)?|sex|gender|age(_(years|group|band|above_62))?|religion|colou?r)"
-        r"(_observed)?(_[0-9])?",
-        r"(.*_)?(geschlecht|alter(_in_jahren|_jahre|sgruppe|sklasse|sband)?|ethnie|ethnizitaet|ethnische_.*|hautfarbe"
+        r"(.*_)?(race(_ethnicity)?|ethnicity|ethnic(_group|_origin)?|ethn|sex|gender(_(identity|expression))?"
+        r"|age(_(years|group|band|range|bracket|bucket|above_62))?|religion|creed|colou?r)(_observed)?(_[0-9])?",
+        r"(.*_)?(geschl(echt)?|alter(_in_jahren|_jahre|sgruppe|sklasse|sband)?|ethnie|ethnizitaet|ethnische_.*|hautfarbe"
         r"|religion(szugehoerigkeit)?|konfession|weltanschauung)",
     ),
     (
         "protected",
-        r"(.*_)?(dob|birth_?(date|year)|date_of_birth|year_of_birth|disab(ility|led)|pregnan(t|cy)|veteran)",
-        r"(.*_)?(geburts?_?(datum|tag|jahr)|geb_?(datum|dat|jahr)|(schwer)?behindert|(schwer)?behinderung"
+        r"(.*_)?(dob|b_?day|birth_?(date|dt|day|year|yr)|(date|year|yr)_?of_?birth|disab(ility|led)|pregnan(t|cy)|veteran"
+        r"|armed_forces|trade_union(_.*)?|political_(opinion|party))",
+        r"(.*_)?(geburts?_?(datum|dat|tag|jahr)|geb|geb_?(datum|dat|tag|jahr)|(schwer)?behindert|(schwer)?behinderung"
         r"|schwanger(schaft)?)",
     ),
     (
         "protected",
-        r"(.*_)?(national_origin|nationality|citizen(ship)?|foreign_worker|sexual_orientation)",
+        r"(.*_)?(national_origin|nationality|citizen(ship)?|foreign_worker|sexual_orientation|ancestry|transgender"
+        r"|(country|place)_of_origin|country_of_birth|birth_country|immigration_status|native_language)",
         r"(.*_)?(nationalitaet|staats(angehoerigkeit|buergerschaft)|herkunft(sland)?|geburtsland|auslaender(in)?"
         r"|migrationshintergrund|sexuelle_orientierung)",
     ),
     (
         "protected",
-        r"(.*_)?(marital(_status)?|civil_status|married|public_assistance)|male|female|is_(male|female)",
+        r"(.*_)?(marital(_?stat(us)?)?|mar_stat|civil_status|married|marriage|public_assistance)|male|female|is_(male|female)",
         r"(.*_)?(familienstand|zivilstand|verheiratet|sozialhilfe|buergergeld)|maennlich|weiblich|ist_(maennlich|weiblich)",
     ),
     (
         "protected_proxy",
-        r"((first|last|middle|full|applicant|customer|family|given)_)?name|surname|forename|salutation",
+        r"((.*_)?(first|last|middle|full|applicant|borrower|customer|client|family|given|maiden)_?)?name"
+        r"|(.*_)?(surname|forename|salutation)",
         r"(.*_)?(vor|nach|zu|familien|geburts|kunden|antragsteller)name|anrede",
     ),
     (
@@ -55,8 +60,8 @@ ROLES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "proxy",
-        r"(.*_)?(zip(_?code)?|post_?code|postal(_code)?|census_tract|tract|neighbou?rhood|county|city|district)",
-        r"(.*_)?(plz|postleitzahl|(wohn)?ort|stadt(teil|bezirk)?|(land)?kreis|gemeinde|bundesland|viertel)",
+        r"(.*_)?(zip(_?code)?[0-9]?|post_?code|postal(_code)?|census_tract|tract|neighbou?rhood|county|city|district)",
+        r"(.*_)?(plz[0-9]?|postleitz(ahl)?|(wohn)?ort|stadt(teil|bezirk)?|(land)?kreis|gemeinde|bundesland|viertel)",
     ),
     (
         "proxy",
@@ -79,14 +84,61 @@ ROLES += (
     ),
     (
         "protected",
-        r"(.*_)?(date_de_naissance|data_di_nascita|fecha_(de_)?nacimiento|data_(de_)?nascimento|geboortedatum)",
-        r"situation_(familiale|matrimoniale)|etat_civil|stato_civile|estado_civil|burgerlijke_staat",
+        r"(.*_)?(date_de_naissance|data_di_nascita|fec(ha)?_(de_)?nac(imiento)?|ano_(de_)?nacimiento"
+        r"|data_(de_)?nascimento|geboortedatum)",
+        r"(.*_)?(situation_(familiale|matrimoniale)|etat_civil|stato_civile|(estado|edo)_civil|burgerlijke_staat)",
     ),
-    ("protected_proxy", r"nom|prenom|nome|cognome|nombre|apellidos?|sobrenome|achternaam|voornaam", r"langue|lingua"),
-    ("proxy", r"code_postal|cap|codigo_postal|cep|postcode|ville|citta|ciudad|cidade|woonplaats", r"comune|municipio"),
+    (
+        "protected_proxy",
+        r"nom|prenom|nome|cognome|nombres?|(.*_)?apellidos?(_[0-9])?|sobrenome|achternaam|voornaam",
+        r"langue|lingua|idioma|lengua(_materna)?",
+    ),
+    (
+        "proxy",
+        r"code_postal|cap|(codigo|cod)_postal|cep|postcode|ville|citta|ciudad|cidade|woonplaats|direccion|domicilio",
+        r"comune|municipio|barrio|colonia|provincia",
+    ),
 )
+#: What programs and people put behind a name, and whose it is; a name is looked up without them too.
+TAILS = (
+    r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
+    r"|kz|s?_?(kennz(eichen)?|schluessel|merkmal|gruppe|angabe)|cod(igo)?|codice|clave|[0-9]{1,2})"
+)
+WHOSE = (
+    r"_((of|for|de|del|de_la|des|der|von|di|do|da)_)?(the_)?(co_?)?(applicant|borrower|customer|client|person|member|holder"
+    r"|solicitante|cliente|titular|antragsteller|kunden?|kreditnehmer)s?"
+)
+#: Names that only sound as if they were somebody's: of things that have an age, a colour, a sex of their own.
+OF_THINGS = (
+    r"(.*_)?(accounts?|accts?|loans?|vehicles?|cars?|auto|property|house|home|building|credit|files?|trade_?lines?|business"
+    r"|company|firm|relationship|employment|job|debt|policy|assets?|collateral|oldest|newest|record|report|equipment|machine"
+    r"|products?|bureau|lines?|history|listing|invoice|device|phone|email|address|konto|kredit|fahrzeug|gebaeude|vertrags?"
+    r"|objekts?|cuenta|coche|vivienda|credito)_(age|alter|colou?r|antiguedad|edad|farbe)(_.*)?"
+)
+#: What the policy packs call an attribute, and how columns of it are called.
+ATTRIBUTES = (
+    ("race", r"race|raza|raca|razza"),
+    ("sex", r"sex|gender|geschl(echt)?|sexe|sesso|sexo|geslacht|genre|genere|genero"),
+    ("age", r"age(_(years|group|band|range))?|alter(_in_jahren|_jahre|sgruppe|sklasse|sband)?|edad|idade|eta|leeftijd"),
+    ("religion", r"religion(szugehoerigkeit)?|konfession|religione|religiao"),
+    (
+        "marital_status",
+        r"marital(_?stat(us)?)?|mar_stat|marriage|civil_status|familienstand|zivilstand|(estado|edo)_civil|etat_civil"
+        r"|stato_civile|burgerlijke_staat",
+    ),
+    (
+        "nationality",
+        r"nationalit(y|aet|e|eit)|staats(angehoerigkeit|buergerschaft)|nazionalita|nacionalida(d|de)|cittadinanza",
+    ),
+    ("national_origin", r"national_origin"),
+    ("disability", r"disab(ility|led)|(schwer)?behinder(t|ung)|discapacidad|disabilita"),
+)
+#: Forms of address.
+TITLES = {"mr", "mrs", "ms", "miss", "mx", "dr", "mr.", "mrs.", "ms.", "dr.", "sr", "sra", "sr.", "sra.", "don", "dona",
+          "senor", "senora", "m.", "mme", "mlle", "monsieur", "madame"}  # fmt: skip
 ID_NAMES = (
-    r"(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer)_?(no|nr|number|key)"
+    r"(application|applicant|loan|case|record|account|customer)_ref(erence)?(_?(id|no|nr|number))?"
+    r"|(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer)_?(no|nr|number|key)"
     r"|row_number|index|nr|no"
     r"|(antrags?|antragsteller|kunden?|vertrags?|kredit|darlehens?|vorgangs?|fall|konto)_?(nr|nummer|kennung)"
     r"|lfd_nr|laufende_nummer|aktenzeichen|kennung"
@@ -154,6 +206,11 @@ TELLING_VALUES = (
     {"married", "single", "unmarried", "divorced", "widowed", "separated", "domestic partnership", "other", "unknown"},
     {"femme", "homme", "donna", "uomo", "mujer", "hombre", "mulher", "homem", "vrouw", "man", "femmina", "maschio",
      "femenino", "masculino", "feminino", "feminin", "masculin"},
+    {"soltero", "soltera", "casado", "casada", "divorciado", "divorciada", "viudo", "viuda", "union libre",
+     "pareja de hecho", "separado", "separada", "otro"},
+    {"celibataire", "marie", "mariee", "divorce", "divorcee", "veuf", "veuve", "pacse", "pacsee", "concubinage"},
+    {"catholic", "protestant", "muslim", "jewish", "hindu", "buddhist", "christian", "sikh", "none", "other", "atheist",
+     "evangelisch", "katholisch", "roemisch-katholisch", "muslimisch", "juedisch", "konfessionslos", "sonstige"},
     {
         "verheiratet", "ledig", "geschieden", "verwitwet", "getrennt", "getrennt lebend", "verpartnert",
         "eingetragene lebenspartnerschaft", "sonstige", "unbekannt",
@@ -164,6 +221,7 @@ YES_NO = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein
           {"oui", "non"}, {"si", "no"}, {"sì", "no"}, {"sí", "no"}, {"sim", "nao"}, {"sim", "não"}, {"ja", "nee"},
           {"vrai", "faux"}, {"vero", "falso"}, {"verdadero", "falso"}, {"はい", "いいえ"})  # fmt: skip
 YES = ("yes", "y", "true", "t", "ja", "j", "wahr", "oui", "si", "sì", "sí", "sim", "vrai", "vero", "verdadero", "はい")
+MOST_TAILS = 3
 #: Two groups of a yes-or-no attribute: its column, what it is called, and what it is not.
 PAIRS = (
     (r"(is_)?male", "male", "female"),
@@ -173,8 +231,13 @@ PAIRS = (
     (r"(ist_)?weiblich", "weiblich", "männlich"),
     (r"(ist_)?verheiratet", "verheiratet", "unverheiratet"),
 )
+#: Names of days on which somebody was born: as whole numbers they are written days, as 19800131.
+BORN = r".*(birth|dob|geb|naissance|nascita|nac|nascimento|geboorte).*"
 #: Whole numbers under these names are amounts, where those of other attributes are codes.
-COUNTED = r"age|birth|year|alter|geb|jahr|(^|_)eta(_|$)|edad|idade|leeftijd|naissance|nascita|nacimiento|nascimento"
+COUNTED = (
+    r"(^|_)(age|alter|eta|edad|idade|leeftijd|dep|deps|kids)(_(in_)?(years?|jahren?))?(_[0-9])?(_|$)|birth|year|geb|jahr"
+    r"|naissance|nascita|nac(imiento)?(_|$)|nascimento|dependants?|dependents?|children|kinder|population|latitude|longitude"
+)
 
 
 def plain(name: str) -> str:
@@ -201,7 +264,47 @@ def apart(name: str) -> str:
 
 
 def role_of(name: str) -> str:
-    """The role of a name as :func:`plain` gives it, by :data:`ROLES`; empty if no rule knows it."""
+    """The role of a name as :func:`plain` gives it, by :data:`ROLES`; empty if no rule knows it.
+
+    What stands behind it is looked past where the whole name is not known: ``race_cd``, ``sex_of_applicant``.
+
+    >>> role_of("race_cd"), role_of("sexcode"), role_of("age_of_account"), role_of("vehicle_age")
+    ('protected', 'protected', '', '')
+    """
+    if re.fullmatch(OF_THINGS, name):
+        return ""
+    return next((role for each in _spellings(name) if (role := _known_role(each))), "")
+
+
+def attribute_of(name: str) -> str:
+    """What the policy packs call the attribute of a column, by its name; empty where they have no word for it.
+
+    >>> attribute_of("race_cd"), attribute_of("geschlecht"), attribute_of("ethnie")
+    ('race', 'sex', '')
+    """
+    return next(
+        (
+            attribute
+            for each in _spellings(name)
+            for attribute, words in ATTRIBUTES
+            if re.fullmatch(f"(.*_)?({words})", each)
+        ),
+        "",
+    )
+
+
+def _spellings(name: str) -> list[str]:
+    """A name, then without whose it is, then without its tails one after the other."""
+    found = [name]
+    for _ in range(MOST_TAILS):
+        for ends in (WHOSE, TAILS):
+            shorter = re.sub(f"(?:{ends})$", "", found[-1])
+            if shorter and shorter != found[-1]:
+                found.append(shorter)
+    return found
+
+
+def _known_role(name: str) -> str:
     return next((role for role, *words in ROLES if any(re.fullmatch(each, name) for each in words)), "")
 
 

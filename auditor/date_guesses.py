@@ -18,6 +18,15 @@ EPOCH = datetime.date(1899, 12, 30)
 MONTHS = 12
 
 
+def are_dates(texts: Sequence[str]) -> bool:
+    """Whether all of some distinct texts are dates of three numbers.
+
+    >>> are_dates(["01.02.1980", "13.01.1980"]), are_dates(["1.234", "13.01.1980"]), are_dates([])
+    (True, False, False)
+    """
+    return bool(texts) and all(NUMBERED.fullmatch(text.strip()) for text in texts)
+
+
 def about_dates(texts: Sequence[str]) -> str:
     """What is to be said of distinct dates of three numbers: which of them is the day; empty if there is nothing.
 

@@ -24,6 +24,7 @@ from auditor.tables import Table, as_table
 MISSING_SHARE = 0.05  # from here on missing values are worth a line
 SHOWN = 5
 SHOWN_CHARACTERS = 60
+MOST_WORDS = 20  # codes of a place beyond which nobody writes words: they are postcodes
 STOPS = "stops an audit: "
 
 
@@ -186,7 +187,7 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
     if words and unsaid:
         rows = column.is_in(unsaid).sum()
         yield f"{where} holds {_some(unsaid)} in {rows:,} rows, for which it has no words"
-    elif not words and plain and column.dtype != pl.Boolean and known:
+    elif not words and plain and column.dtype != pl.Boolean and known and not _names_places(item, known):
         yield f"{where} has codes and no words: {_some(sorted(known, key=_order))}"
     told = [
         raw
@@ -196,6 +197,10 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
     if told:
         rows = column.is_in(told).sum()
         yield f"{where} holds {_some(told)} in {rows:,} rows, a value here: list it in missing if it means not stated"
+
+
+def _names_places(item: Field, known: list[Any]) -> bool:
+    return item.role == "proxy" and len(known) > MOST_WORDS
 
 
 def _order(raw: Any) -> tuple[float, str]:

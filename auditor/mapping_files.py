@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import tomllib
@@ -112,20 +113,20 @@ def write_mapping(mapping: DataMapping, reasons: Mapping[str, Sequence[str]] | N
     ``reasons`` become comments: those of a field above it, those under ``""`` above all.
     """
     reasons = reasons or {}
-    lines = [f"{key} = {_toml(getattr(mapping, key))}" for key in ("name", "title", "citation", "population")]
+    lines = [f"{key} = {as_toml(getattr(mapping, key))}" for key in ("name", "title", "citation", "population")]
     lines += ["", *_comments(reasons.get("", ()))] if reasons.get("") else []
     if mapping.reading.said():
-        lines += ["", "[reading]", *(f"{key} = {_toml(value)}" for key, value in mapping.reading.said().items())]
+        lines += ["", "[reading]", *(f"{key} = {as_toml(value)}" for key, value in mapping.reading.said().items())]
     for item in mapping.fields:
         lines += ["", *_comments(reasons.get(item.name, ())), "[[fields]]"]
         for part in dataclass_fields(Field):
             value = getattr(item, part.name)
             default = part.default_factory() if part.default_factory is not MISSING else part.default
             if value != default:
-                lines.append(f"{part.name} = {_toml(said_of(value) if isinstance(value, NumberForm) else value)}")
+                lines.append(f"{part.name} = {as_toml(said_of(value) if isinstance(value, NumberForm) else value)}")
     if mapping.decisions.said():
-        lines += ["", "[decisions]", *(f"{key} = {_toml(value)}" for key, value in mapping.decisions.said().items())]
-    lines += ["", "[excluded]", *(f"{_toml(key)} = {_toml(reason)}" for key, reason in mapping.excluded.items())]
+        lines += ["", "[decisions]", *(f"{key} = {as_toml(value)}" for key, value in mapping.decisions.said().items())]
+    lines += ["", "[excluded]", *(f"{as_toml(key)} = {as_toml(reason)}" for key, reason in mapping.excluded.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -134,14 +135,17 @@ def _comments(lines: Sequence[str]) -> list[str]:
     return ["# " + "".join(each if each.isprintable() else " " for each in line) for line in lines]
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """A value of a mapping as TOML writes it, on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "{ " + ", ".join(f"{as_toml(key)} = {as_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     if isinstance(value, str):
         # TOML's basic strings are JSON's, but for the delete character.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, datetime.date | datetime.time):
+        return str(value)  # no key takes one, and what somebody typed is still what stands there
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

@@ -14,21 +14,23 @@ import polars as pl
 from auditor.applications import repeats_in
 from auditor.column_guesses import ColumnGuess, guess_columns
 from auditor.column_meanings import field_of, is_flag, outcome_field
-from auditor.column_roles import id_reasons, is_index, outcome_of, roles_of, without_use
-from auditor.column_words import GROUP_NAMES, plain
+from auditor.column_roles import id_reasons, is_index, outcome_of, recognised_in, without_use
+from auditor.column_words import GROUP_NAMES, attribute_of, plain
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
+from auditor.recognition import Recognised, without_examples
 from auditor.tables import Reading, Table, as_table
 from auditor.tables.parquet import INDEX
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed mapping, and why: reasons by field, those of the file under ``""``."""
+    """A proposed mapping, and why: reasons by field, those of the file under ``""``; ``roles`` by column."""
 
     mapping: DataMapping
     reasons: Mapping[str, Sequence[str]]
+    roles: Mapping[str, Recognised]
 
     def text(self) -> str:
         """As TOML, the reasons as comments."""
@@ -66,12 +68,13 @@ def propose(
     table = as_table(table)
     guesses = guess_columns(table)
     frame = pl.DataFrame([guess.values for guess in guesses.values()])
-    roles = roles_of(table, frame)
+    recognised = recognised_in(table, frame)
+    roles = {column: found.role for column, found in recognised.items()}
     excluded = without_use(frame, roles)
     excluded |= {column: "numbers the rows" for column in frame.columns if is_index(table, column)}
     excluded |= {column: "the index of a pandas table" for column in frame.columns if column == INDEX}
     left = [column for column in frame.columns if column not in excluded]
-    outcome = outcome_of(frame, left)
+    outcome = outcome_of(frame, left, roles)
     for column in left:
         if column != outcome and roles[column] == "outcome":
             few = "one value, and empty cells, of which nothing says what they mean"
@@ -93,7 +96,7 @@ def propose(
     for column in left:
         if column in excluded or column in races[1:]:
             continue
-        told = list(guesses[column].reasons)
+        told = _told(guesses[column], recognised[column])
         if column in races:
             groups = {item: GROUP_NAMES[plain(item)] for item in races}
             fields.append(Field(name="race", label="Race", role="protected", type="category", one_of=groups))
@@ -108,7 +111,7 @@ def propose(
             role = roles[column] if roles[column] not in ("outcome", "id") else "predictor"
             fields.append(_with_guess(field_of(frame[column], role), guesses[column]))
         why.append(told)
-    named = _distinct(fields)
+    named = _distinct(_as_packs_call_them(fields))
     excluded |= {column: f"{what}: cannot be used" for column, (what, _) in table.unreadable.items()}
     mapping = DataMapping(
         name=name,
@@ -120,7 +123,14 @@ def propose(
         reading=reading or Reading(),
     )
     told_of = {"": [*reasons, *table.notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
-    return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines})
+    return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines}, recognised)
+
+
+def _told(guess: ColumnGuess, role: Recognised) -> list[str]:
+    """The reasons of a column; of one that is masked without the values they quote, but for words for "no value"."""
+    if not role.masked:
+        return list(guess.reasons)
+    return [line if line in guess.about_missing else without_examples(line) for line in guess.reasons]
 
 
 def _with_guess(item: Field, guess: ColumnGuess) -> Field:
@@ -130,6 +140,19 @@ def _with_guess(item: Field, guess: ColumnGuess) -> Field:
         return replace(item, missing=missing, form=guess.form if item.type == "number" else None)
     unit, prefix, suffix = unit_of(guess.form)
     return replace(item, missing=missing, form=guess.form, unit=unit, prefix=prefix, suffix=suffix)
+
+
+def _as_packs_call_them(fields: Sequence[Field]) -> list[Field]:
+    """The fields, a protected one called as policy packs call it where it is the only one of its attribute.
+
+    By that name findings cite their clauses; what prompts and reports say is its label, which stays the column's.
+    """
+    called = [attribute_of(item.name) if item.role == "protected" else "" for item in fields]
+    taken = {item.name for item in fields}
+    return [
+        replace(item, name=name) if name and called.count(name) == 1 and name not in taken else item
+        for item, name in zip(fields, called, strict=True)
+    ]
 
 
 def _distinct(fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -1,4 +1,5 @@
-"""How fast the officers' pages answer over 1,000 audits, 20,000 findings and 1,000,000 measurements on SQLite.
+"""How fast the officers' pages answer over 1,000 audits, 20,000 findings and 1,000,000
+measurements on SQLite, with 20,000 events.
 
 The findings are those of 5,000 records, in every state, each seen by four audits.
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from django.test import Client
 
 AUDITS, FINDINGS, MEASUREMENTS = 1_000, 20_000, 1_000_000
+EVENTS = 20_000
+MOST_BYTES = 500_000
 MODELS, PLANS, DAYS = 40, 5, 1_400
 SIGHTINGS = 4
 REPEATS = 15
@@ -46,6 +49,23 @@ PAGES = {
     "finding": "/findings/F-0001/",
     "cases": "/audits/A-0001/cases/",
     "pairs": "/audits/A-0001/cases/?arm=race=White|race=Black",
+    "models, narrowed": "/models/?conclusion=DIFFERENCE_FOUND&sort=due&column=standing&column=due",
+    "audits, searched": "/audits/?q=model-07&state=done&sort=model",
+    "audits, last page": "/audits/?page=999999",
+    "findings, searched": "/findings/?q=model-07&state=live&sort=due",
+    "plans": "/plans/",
+    "plan": "/plans/{plan}/",
+    "data sets": "/data/",
+    "data set": "/data/{data}/",
+    "packs": "/packs/",
+    "pack": "/packs/{pack}/",
+    "releases": "/releases/",
+    "workers": "/workers/",
+    "events": "/events/",
+    "events, searched": "/events/?q=A-0500&from=2020-01-01&sort=oldest",
+    "systems": "/systems/",
+    "register": "/register/",
+    "run an audit": "/audits/request/",
 }
 
 
@@ -80,7 +100,7 @@ def _asked() -> Iterator[Row]:
     from django.test import Client
 
     from compliance.dashboard import records
-    from compliance.models import Audit, FindingRecord, FindingRow, MeasurementRow
+    from compliance.models import Audit, Event, FindingRecord, FindingRow, MeasurementRow, PolicyPackVersion
     from reports import sections
 
     client = Client()
@@ -88,10 +108,13 @@ def _asked() -> Iterator[Row]:
     rows: dict[str, object] = {"audits": Audit.objects.count(), "findings": FindingRow.objects.count()}
     rows["measurements"] = MeasurementRow.objects.count()
     rows["records"] = FindingRecord.objects.count()
-    model = Audit.objects.get(serial=AUDITS).model_id
+    rows["events"] = Event.objects.count()
+    newest = Audit.objects.get(serial=AUDITS)
+    pack = PolicyPackVersion.objects.order_by("pk").values_list("pk", flat=True)[0]
+    keys = {"model": newest.model_id, "plan": newest.plan_id, "data": newest.data_id, "pack": pack}
     for name, address in PAGES.items():
-        times = [_asked_once(client, address.format(model=model)) for _ in range(REPEATS + 1)]
-        yield _row(name, times, rows)
+        times = [_asked_once(client, address.format(**keys)) for _ in range(REPEATS + 1)]
+        yield _row(name, times, rows | {"bytes": times[0].size})
     for name, forget in (("section, first", records.story_of.cache_clear), ("section, again", lambda: None)):
         found = {}
         for kind in sections.sections_in(sections.OPENED):
@@ -106,10 +129,14 @@ def _asked() -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Took:
-    """Milliseconds of one answer, on the clock and of the processor: on a busy machine the second says more."""
+    """Milliseconds of one answer, on the clock and of the processor: on a busy machine the second says more.
+
+    ``size`` is how many bytes it has.
+    """
 
     wall: float
     processor: float
+    size: int
 
 
 def _asked_once(client: Client, address: str) -> Took:
@@ -117,7 +144,10 @@ def _asked_once(client: Client, address: str) -> Took:
     answer = client.get(address)
     if answer.status_code != 200:
         raise RuntimeError(f"{address}: answered {answer.status_code}")
-    return Took(1000 * (time.perf_counter() - started), 1000 * (time.process_time() - worked))
+    size = len(answer.content)
+    if size > MOST_BYTES:
+        raise RuntimeError(f"{address}: has {size:,} bytes; expected at most {MOST_BYTES:,}")
+    return Took(1000 * (time.perf_counter() - started), 1000 * (time.process_time() - worked), size)
 
 
 def _row(name: str, took: list[Took], extra: dict[str, object]) -> Row:
@@ -172,6 +202,7 @@ def _build() -> None:
         _copy_rows(cursor, first, "compliance_measurementrow", MEASUREMENTS, last)
         _copy_rows(cursor, first, "compliance_findingrow", FINDINGS, last)
     _enter_records()
+    _enter_events(first)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
@@ -218,6 +249,41 @@ def _enter_records() -> None:
         ]
     FindingRecord.objects.bulk_create(records, batch_size=500)
     Sighting.objects.bulk_create(sightings, batch_size=500)
+
+
+def _enter_events(first: object) -> None:
+    """What happened to the audits, as many lines each; nothing here checks that they are a chain."""
+    from datetime import UTC, datetime, timedelta
+
+    from compliance.models import ChainHead, Event, EventPayload
+    from compliance.models.events import salted_hash
+
+    kinds = ("audit.requested", "audit.running", "audit.finished", *("evidence.viewed",) * 17)
+    last = Event.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+    begun = datetime(2023, 1, 1, tzinfo=UTC)
+    events, payloads = [], []
+    for number in range(EVENTS):
+        data = '{"what":"cases/"}'
+        sealed = salted_hash(salt="s", data_json=data)
+        events.append(
+            Event(
+                pk=last + number + 1,
+                seq=last + number + 1,
+                prev="0" * 64,
+                ts=(begun + timedelta(hours=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                actor=f"officer {number % 12}",
+                team=first.team,  # type: ignore[attr-defined]
+                role="site",
+                action=kinds[number % len(kinds)],
+                object=f"A-{1 + number // len(kinds):04d}",
+                payload_sha256=sealed,
+                hash=hashlib.sha256(b"event %d" % number).hexdigest(),
+            )
+        )
+        payloads.append(EventPayload(event_id=last + number + 1, salt="s", data_json=data))
+    Event.objects.bulk_create(events, batch_size=500)
+    EventPayload.objects.bulk_create(payloads, batch_size=500)
+    ChainHead.objects.filter(pk=1).update(seq=events[-1].seq, hash=events[-1].hash)  # pages append to it
 
 
 def _versions(first: object) -> list[int]:

@@ -8,10 +8,11 @@ from django.urls import URLPattern, path
 
 from compliance.accounts import admin as people
 from compliance.admin_base import ReadOnlyAdmin, progress_bar
-from compliance.audits.asking import request_page
+from compliance.audits.asking import Door, request_page
 from compliance.models import (
     Audit,
     AuditChunk,
+    AuditSchedule,
     Event,
     FindingNote,
     FindingRecord,
@@ -60,7 +61,11 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def request_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for audits."""
-        return request_page(request, self.admin_site)
+        context = {**self.admin_site.each_context(request), "title": "Run audit", "opts": Audit._meta}
+        listed_at = "admin:compliance_audit_changelist"
+        return request_page(
+            request, Door(template="admin/compliance/request_audit.html", context=context, listed_at=listed_at)
+        )
 
 
 @admin.register(AuditChunk)
@@ -102,6 +107,16 @@ class FindingRecordAdmin(ReadOnlyAdmin):
     list_filter = ("state", "severity")
     list_select_related = ("team", "owner")
     search_fields = ("=serial", "title", "language_model__name")
+
+
+@admin.register(AuditSchedule)
+class AuditScheduleAdmin(ReadOnlyAdmin):
+    """Re-audits that start by themselves. Their pages on the site make, pause and end them."""
+
+    list_display = ("__str__", "team", "plan", "language_model", "rhythm", "next_on", "state", "made_by", "last_audit")
+    list_filter = ("state", "next_on")
+    list_select_related = ("team", "plan", "language_model", "last_audit")
+    search_fields = ("plan__name", "plan__title", "language_model__name", "made_by")
 
 
 @admin.register(Sighting)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -23,6 +24,13 @@ VISIBILITY_SECONDS = 3600
 FILE_QUEUE = "plumbline-files"  # the scheme of compliance/execution/file_queue.py
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
 PREFIX = "PLUMBLINE_"
+#: Roles (compliance/access/roles.py), and who administers the installation; and those of them that decide.
+HOLDERS = (
+    "model_owner", "developer", "compliance_officer", "validator", "approver", "counsel", "internal_audit",
+    "examiner_readonly", "admin", "superuser",
+)  # fmt: skip
+WHO_DECIDE = ("validator", "approver", "counsel", "admin", "superuser")
+DECIDING = "deciding"
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")  # the variables that have no such prefix
 
 
@@ -63,6 +71,10 @@ class Environment(BaseSettings):
         20, validation_alias="PLUMBLINE_UNFINISHED_UPLOADS"
     )
     session_hours: Annotated[int, Field(ge=1, le=24 * 7)] = Field(12, validation_alias="PLUMBLINE_SESSION_HOURS")
+    # Who may do nothing before they have set up a second factor.
+    second_factor: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        [], validation_alias="PLUMBLINE_SECOND_FACTOR"
+    )
     # The most a table may be or cost. The engine reads no larger ones (auditor/tables.py): these only lower its limits.
     table_seconds: Annotated[int, Field(ge=5, le=600)] = Field(60, validation_alias="PLUMBLINE_TABLE_SECONDS")
     table_megabytes: Annotated[int, Field(ge=512, le=65_536)] = Field(2_048, validation_alias="PLUMBLINE_TABLE_MB")
@@ -82,7 +94,22 @@ class Environment(BaseSettings):
         8_192, validation_alias="PLUMBLINE_PREPARE_MB"
     )
     step_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(3_600, validation_alias="PLUMBLINE_STEP_SECONDS")
+    # Months from one validation of a model to the next in tiers 1 to 4: no law sets them, an institution does.
+    revalidation_months: Annotated[list[int], NoDecode, BeforeValidator(_listed)] = Field(
+        [12, 24, 36, 36], validation_alias="PLUMBLINE_REVALIDATION_MONTHS"
+    )
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
+    url: str = Field("", validation_alias="PLUMBLINE_URL")
+    mail_host: str = Field("", validation_alias="PLUMBLINE_MAIL_HOST")
+    mail_port: Annotated[int, Field(ge=1, le=65_535)] = Field(25, validation_alias="PLUMBLINE_MAIL_PORT")
+    mail_user: str = Field("", validation_alias="PLUMBLINE_MAIL_USER")
+    mail_password: SecretStr = Field(SecretStr(""), validation_alias="PLUMBLINE_MAIL_PASSWORD")
+    mail_tls: Literal["off", "starttls", "tls"] = Field("off", validation_alias="PLUMBLINE_MAIL_TLS")
+    mail_from: str = Field("plumbline@localhost", validation_alias="PLUMBLINE_MAIL_FROM")
+    # The ranges beyond the public net that teams may lead webhooks to.
+    webhook_networks: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        [], validation_alias="PLUMBLINE_WEBHOOK_NETWORKS"
+    )
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
 
@@ -93,12 +120,50 @@ class Environment(BaseSettings):
             raise ValueError("is shorter than 50 characters")
         return key
 
+    @field_validator("second_factor")
+    @classmethod
+    def _are_holders(cls, names: list[str]) -> list[str]:
+        unknown = [name for name in names if name not in (DECIDING, *HOLDERS)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not known: expected {DECIDING}, or some of {', '.join(HOLDERS)}")
+        return [name for name in HOLDERS if name in names or (DECIDING in names and name in WHO_DECIDE)]
+
     @field_validator("device")
     @classmethod
     def _is_device(cls, name: str) -> str:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
             raise ValueError("expected cpu, cuda or cuda:NUMBER")
         return name
+
+    @field_validator("url")
+    @classmethod
+    def _is_origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("expected an address such as https://plumbline.example.org")
+        return url.rstrip("/")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, text: str) -> str:
+        if "@" not in text or not text.isprintable():
+            raise ValueError("expected an address such as plumbline@example.org")
+        return text
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_ranges(cls, texts: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(text)) for text in texts]
+        except ValueError as error:
+            raise ValueError("expected ranges such as 10.20.0.0/16, with commas between several") from error
+
+    @field_validator("revalidation_months")
+    @classmethod
+    def _one_a_tier(cls, months: list[int]) -> list[int]:
+        if len(months) != 4 or not all(1 <= item <= 120 for item in months):
+            raise ValueError("expected four numbers of months from 1 to 120, one a tier")
+        return months
 
     @field_validator("redis_url")
     @classmethod
@@ -124,7 +189,7 @@ def read_environment() -> Environment:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "environment"
-        secret = name in ("PLUMBLINE_SECRET_KEY", *ADDRESSES)
+        secret = name in ("PLUMBLINE_SECRET_KEY", "PLUMBLINE_MAIL_PASSWORD", *ADDRESSES)
         found = "" if secret else f"{str(first['input'])[:80]!r}: "
         message = str(first["msg"]).removeprefix("Value error, ")
         raise ImproperlyConfigured(f"{name}: {found}{message[:1].lower()}{message[1:]}") from error

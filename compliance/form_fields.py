@@ -1,4 +1,4 @@
-"""The fields of a form as what they were declared to be: a form itself only knows that they are fields."""
+"""What forms need beside Django's own: their fields as what they were declared to be, texts as they were typed."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def field_of(form: forms.BaseForm, name: str, kind: type[Kind]) -> Kind:
     if not isinstance(field, kind):
         raise TypeError(f"{name}: is a {type(field).__name__}; expected a {kind.__name__}")
     return field
+
+
+def one_way_lines(text: str) -> str:
+    """Browsers send two characters for a line's end."""
+    return text.replace("\r\n", "\n")

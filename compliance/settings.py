@@ -50,6 +50,13 @@ CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates")
 # The ready-made plans that are offered on the site.
 PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2
+NOTICE_SECONDS = 10.0
+# The site's own address, before the links of mail and webhooks; empty leaves them as paths.
+SITE_URL = _environment.url
+# The ranges beyond the public net that teams may lead webhooks to; none unless it is said.
+WEBHOOK_NETWORKS = tuple(_environment.webhook_networks)
+# Months from one validation of a model to the next, by its tier.
+REVALIDATION_MONTHS = dict(enumerate(_environment.revalidation_months, start=1))
 DEVICE = _environment.device
 
 DEBUG = _environment.debug
@@ -85,6 +92,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "compliance.accounts.sections.login_for_the_whole_page",
+    "compliance.accounts.refusals.Refusals",
+    "compliance.accounts.kept_forms.KeptForms",
+    "compliance.accounts.second_factor.required",
     "compliance.database.busy.Busy",
 ]
 
@@ -100,6 +110,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "compliance.notices.header.unread",
+                "compliance.dashboard.door.door",
+                "compliance.accounts.own_account.session_end",
             ],
         },
     },
@@ -120,7 +133,13 @@ CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(_redis_url, DATA_FOL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "audits"
 SWEEP_QUEUE = "sweep"
-CELERY_TASK_ROUTES = {"compliance.reap": {"queue": SWEEP_QUEUE}, "compliance.register": {"queue": SWEEP_QUEUE}}
+# Notices have a queue of their own, so that they wait neither for an audit nor for an import.
+NOTICE_QUEUE = "notices"
+CELERY_TASK_ROUTES = {
+    "compliance.reap": {"queue": SWEEP_QUEUE},
+    "compliance.register": {"queue": SWEEP_QUEUE},
+    "compliance.notify": {"queue": NOTICE_QUEUE},
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -150,10 +169,23 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "compliance.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
+    "notify": {"task": "compliance.notify", "schedule": NOTICE_SECONDS, "options": {"expires": NOTICE_SECONDS}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat")
 CELERY_BEAT_SCHEDULER = "compliance.execution.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+
+# Mail. Without a server it is written to the notifier's output.
+
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _environment.mail_host else 'console'}.EmailBackend"
+EMAIL_HOST = _environment.mail_host
+EMAIL_PORT = _environment.mail_port
+EMAIL_HOST_USER = _environment.mail_user
+EMAIL_HOST_PASSWORD = _environment.mail_password.get_secret_value()
+EMAIL_USE_TLS = _environment.mail_tls == "starttls"
+EMAIL_USE_SSL = _environment.mail_tls == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _environment.mail_from
 
 CACHES = {
     "default": (
@@ -202,6 +234,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_ADAPTER = "compliance.accounts.adapter.Accounts"
 # Five wrong passwords in five minutes lock a user name for the rest of them; a machine may try ten a minute.
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
+# Roles, and "superuser", whose holders reach one page only until they have set up a second factor.
+SECOND_FACTOR = _environment.second_factor
 ALLAUTH_TRUSTED_PROXY_COUNT = _environment.proxies
 
 # Browser security. Behind HTTPS (PLUMBLINE_HTTPS) cookies are secure, plain requests are redirected and HSTS is on;

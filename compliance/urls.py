@@ -26,8 +26,11 @@ urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),
     path("register/", include("compliance.registry.urls")),
+    path("data/", include("compliance.registry.data_urls")),
+    path("packs/", include("compliance.registry.pack_urls")),
     path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
+    path("notices/", include("compliance.notices.urls")),
     # Django would name the address of any row, of any team, to any member of staff.
     path("admin/r/<path:rest>", _nothing),
     # Django's own asks for the old password as often as anybody likes; this one counts.

@@ -41,6 +41,7 @@ ESTIMATES = ("Effect", "Estimate")
 class Links:
     """Where things stand: the cases that a query finds, and the table of `Numbers` by its name.
 
+    An empty address leads nowhere: where there are no cases, a number is no link.
     ``files`` are the files in which a table can be taken away, each as its kind and its address; by default none.
     """
 
@@ -151,9 +152,14 @@ def cell_html(value: Cell, links: Links) -> str:
     if isinstance(value, Target):
         return f'<a href="#{escape(value.anchor)}">{escape(value.anchor)}</a>'
     return "; ".join(
-        f'{escape(before)}<a href="{escape(links.cases(query))}">{escape(linked)}</a>{escape(behind)}'
+        f"{escape(before)}{_led(escape(linked), links.cases(query))}{escape(behind)}"
         for before, linked, behind, query in value.parts
     )
+
+
+def _led(words: str, address: str) -> str:
+    """Words that lead somewhere, where there is an address."""
+    return f'<a href="{escape(address)}">{words}</a>' if address else words
 
 
 _UNNAMED = '<span class="sr">Row</span>'
@@ -310,8 +316,8 @@ def _row(row: Sequence[Cell], align: str, links: Links, at: int, address: str) -
     parts = []
     for place, (value, side) in enumerate(zip(row, align, strict=True)):
         words = cell_html(value, links)
-        if place == at and address:
-            words = f'<a href="{escape(address)}">{words}</a>'
+        if place == at:
+            words = _led(words, address)
         parts.append(f'<th scope="row">{words}</th>' if place == 0 else f"<td{_right(side)}>{words}</td>")
     return f"<tr>{''.join(parts)}</tr>"
 

@@ -18,6 +18,8 @@ for name in list(os.environ):
     if mine or name in ("DATABASE_URL", "REDIS_URL"):
         del os.environ[name]
 os.environ["PLUMBLINE_DATA"] = str(Path(os.environ[FOLDER]) / "data")
+# The receivers of webhooks are real servers on this machine.
+os.environ["PLUMBLINE_WEBHOOK_NETWORKS"] = "127.0.0.0/8"
 
 from compliance.settings import *  # noqa: E402, F403
 

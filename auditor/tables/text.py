@@ -45,6 +45,8 @@ GUARDED = r'^="([^"]*)"$'
 BLANKS = re.compile(r"\S {2,}\S")
 #: A mark or several blanks that stand at least twice in the only name of a file.
 SEPARATED = re.compile(r"\w( {2,}|[,;|^#~:/\t\x01\x1f])\w.*\1\w")
+SURE_ROWS, MAX_NUMBER = 200, 40  # rows of a column that are looked at, characters of a number
+SURE = re.compile(r"[^0-9.,]{0,4}[0-9]+([.,])([0-9]{1,2}|[0-9]{4,})[^0-9.,]{0,8}")
 
 
 def parse_text(
@@ -119,8 +121,26 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
 
 
 def decimal_mark(table: Table) -> str:
-    """The decimal mark the file's language suggests: a comma where semicolons stand between its fields."""
+    """The decimal mark that the file suggests: the one of its columns that leave no doubt, if they have one.
+
+    Else a comma where semicolons stand between its fields: that is how they are written where commas part decimals.
+    """
+    # A column that could not be read is untyped as well, and is not in the frame.
+    columns = [table.frame[name] for name in table.untyped if name in table.frame.columns]
+    marks = {mark for column in columns if (mark := _sure_mark(column))}
+    if len(marks) == 1:
+        return marks.pop()
     return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."
+
+
+def _sure_mark(column: pl.Series) -> str:
+    """The mark of a column whose every value has one, before other than three digits; empty if there is a doubt."""
+    if column.dtype != pl.String:
+        return ""
+    texts = column.drop_nulls().head(SURE_ROWS).str.strip_chars().to_list()
+    found = [SURE.fullmatch(text) if len(text) <= MAX_NUMBER else None for text in texts]
+    marks = {match[1] for match in found if match is not None}
+    return marks.pop() if len(marks) == 1 and None not in found else ""
 
 
 def without_guards(table: Table) -> Table:

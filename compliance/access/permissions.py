@@ -50,6 +50,12 @@ def examined_teams(user: Any) -> frozenset[int]:
     return frozenset(team for team, roles in roles_of(user).items() if Role.EXAMINER in roles)
 
 
+def only_examines(user: Any) -> bool:
+    """Whether an account examines and does nothing else: what it reads was released to it, and no team is its own."""
+    roles = () if getattr(user, "is_superuser", False) else roles_of(user).values()
+    return bool(roles) and all(held == {Role.EXAMINER} for held in roles)
+
+
 class NotPermitted(PermissionDenied):
     """A permission that somebody lacks, in one team or anywhere; the page of the refusal says who can give it."""
 

@@ -26,6 +26,7 @@ class Role(TextChoices):
 REGISTERS = (
     "audit",
     "auditchunk",
+    "auditschedule",
     "datasetversion",
     "event",
     "findingnote",
@@ -45,6 +46,7 @@ REGISTERS = (
     "sighting",
     "systemlisting",
     "team",
+    "versiondecision",
     "worker",
 )
 LOOK = frozenset(f"view_{register}" for register in REGISTERS)
@@ -95,6 +97,9 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "approve_systemlisting",
         "withdraw_systemlisting",
         "add_systemkey",
+        "view_webhook",
+        "add_webhook",
+        "delete_webhook",
     },
 }
 

@@ -8,7 +8,9 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 from django.urls import reverse
 
+from compliance.accounts.lock_outs import note_if_full
 from compliance.accounts.names import folded
+from compliance.models import LockOut
 
 
 class Accounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -24,6 +26,14 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no t
         allauth counts by the host that is asked, too, which whoever asks may say with another port each time.
         """
         return folded(str(credentials.get("username", "")))
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Note the lock-out that this wrong password begins, if it does."""
+        note_if_full(request, str(credentials.get("username", "")), LockOut.Why.PASSWORDS)
+
+    def get_login_stages(self) -> list[str]:
+        """The second factor comes last: nobody is logged in before it was given."""
+        return [*super().get_login_stages(), "compliance.accounts.second_factor.SecondFactorStage"]
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Home: the new password is in use."""

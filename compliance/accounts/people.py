@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from compliance.access.roles import Role
-from compliance.models import AccountLink, Membership, Team
+from compliance.models import AccountLink, LockOut, Membership, Team
 from compliance.tables.described import Column, Table
 
 Every = Callable[[], Iterable[Any]]
@@ -69,10 +69,11 @@ def _person_link(row: Person) -> str:
 
 
 def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
-    """Invitations and links for a new password."""
+    """Invitations, links for a new password, and links for a lost device."""
     return Table(
         name="account_links",
         title="Links that were made",
+        kind="folds",
         rows=rows,
         every=every,
         columns=(
@@ -84,5 +85,48 @@ def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
             Column("made_at", "When", lambda row: row.made_at),
             Column("expires_at", "Until", lambda row: row.expires_at),
             Column("stands", "Stands", lambda row: row.state),
+        ),
+    )
+
+
+LOCKS_READ = 500
+"""Of the newest; older ones stand in the event log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockLine:
+    """A lock-out of somebody in a team whose administrator asks."""
+
+    lock: LockOut
+    person: Person
+
+
+def lock_outs_of(teams: frozenset[int] | None) -> list[LockLine]:
+    """The lock-outs of people of these teams, ``None`` for all, newest first; each once, in the first of its teams."""
+    members = Membership.objects.all() if teams is None else Membership.objects.filter(team__in=teams)
+    rows = list(LockOut.objects.filter(user__in=members.values("user")).select_related("user")[:LOCKS_READ])
+    found: dict[int, Person] = {}
+    for person in people_of(members.filter(user__in={row.user_id for row in rows})) if rows else ():
+        found.setdefault(person.user.pk, person)
+    return [LockLine(lock=row, person=found[row.user_id]) for row in rows if row.user_id in found]
+
+
+def lock_outs_table(rows: Sequence[LockLine], every: Every) -> Table:
+    """Who could not log in for a while, since when and why."""
+    return Table(
+        name="lock_outs",
+        title="Lock-outs",
+        rows=rows,
+        every=every,
+        columns=(
+            Column(
+                "account", "Account", lambda line: line.lock.user.get_username(), lambda line: _person_link(line.person)
+            ),
+            Column("why", "Because of", lambda line: line.lock.get_why_display()),
+            Column("address", "Last from", lambda line: line.lock.address),
+            Column("began_at", "Since", lambda line: line.lock.began_at),
+            Column("until", "Until", lambda line: line.lock.until),
+            Column("stands", "Stands", lambda line: line.lock.state),
+            Column("lifted_by", "Lifted by", lambda line: line.lock.lifted_by),
         ),
     )

@@ -51,6 +51,14 @@ class PasswordForm(forms.Form):
         return found
 
 
+class KnownPasswordForm(forms.Form):
+    """The password that an account has."""
+
+    password = forms.CharField(
+        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+
 class AccountForm(PasswordForm):
     """Name and password of a new account."""
 

@@ -11,15 +11,24 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.access.roles import Role
-from compliance.accounts.people import Person, links_table, people_of, people_table
+from compliance.accounts.people import (
+    Person,
+    links_table,
+    lock_outs_of,
+    lock_outs_table,
+    people_of,
+    people_table,
+)
 from compliance.accounts.people_forms import InvitationForm, RoleForm
+from compliance.dashboard.event_lines import kind_words
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
-from compliance.models import AccountLink, Event, Membership
+from compliance.models import AccountLink, Event, LockOut, Membership
 from compliance.registry.views import page
 from compliance.tables.pages import page_of
 
@@ -97,6 +106,34 @@ def new_password(request: HttpRequest, team: int, pk: int) -> HttpResponse:
 
 
 @page("POST")
+def new_device(request: HttpRequest, team: int, pk: int) -> HttpResponse:
+    """Make a link by which a person lets go of the device that was lost, and show it this once."""
+    row = _found(request, team, pk)
+    access.require(request.user, GIVES, row.team.pk)
+    try:
+        secret = actions.offer_new_device(team=row.team, user=row.user, actor=site_actor(request))
+    except ComplianceError as error:
+        return _person(request, row, refused=str(error), status=409)
+    return _person(request, row, made=_address(request, secret))
+
+
+@page("POST")
+def lift_lock(request: HttpRequest, team: int, pk: int, lock: int) -> HttpResponse:
+    """Let somebody log in again before the time of a lock-out is over."""
+    row = _found(request, team, pk)
+    access.require(request.user, GIVES, row.team.pk)
+    found = LockOut.objects.filter(pk=lock, user=row.user.pk).select_related("user").first()
+    if found is None:
+        raise Http404("no such lock-out")
+    try:
+        actions.lift_lock_out(lock_out=found, team=row.team, actor=site_actor(request))
+    except ComplianceError as error:
+        return _person(request, row, refused=str(error), status=409)
+    messages.success(request, "The lock-out is lifted: the account can be logged in to.")
+    return redirect("person", row.team.pk, row.user.pk)
+
+
+@page("POST")
 def withdraw_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a link useless that was not used yet."""
     link = AccountLink.objects.for_user(request.user).filter(pk=pk).first()
@@ -126,7 +163,10 @@ def _people(
     links = (
         AccountLink.objects.for_user(request.user).select_related("team") if may_invite else AccountLink.objects.none()
     )
+    given = access.teams_where(request.user, GIVES)
+    locks = lock_outs_of(given) if may_invite else []
     context = {
+        "locks": locks,
         "listed": listed,
         "asked": "",
         "form": (form or InvitationForm(user=request.user)) if may_invite else None,
@@ -135,7 +175,11 @@ def _people(
         "links": links[:LINKS_SHOWN],
         "open_links": [link for link in links[:LINKS_SHOWN] if link.state == "open"],
     }
-    tables = [people_table(list(listed.object_list), lambda: found), links_table(links[:LINKS_SHOWN], links.iterator)]
+    tables = [
+        people_table(list(listed.object_list), lambda: found),
+        links_table(links[:LINKS_SHOWN], links.iterator),
+        lock_outs_table(locks[:LINKS_SHOWN], lambda: locks),
+    ]
     return page_of(request, "accounts/people.html", context, tables, status=status)
 
 
@@ -151,7 +195,11 @@ def _person(
     may_give = access.may(request.user, GIVES, row.team.pk)
     name = row.user.get_username()
     events = Event.objects.for_user(request.user).filter(team=row.team, actor_user=row.user.pk)
+    factor = actions.second_factor_of(row.user)
     context: dict[str, Any] = {
+        "factor": factor,
+        "may_offer_device": may_give and factor is not None and row.user.pk != request.user.pk,
+        "locks": LockOut.objects.filter(user=row.user, lifted_at=None, until__gt=timezone.now()) if may_give else (),
         "person": row,
         "name": name,
         "may_take": access.may(request.user, "delete_membership", row.team.pk),
@@ -160,7 +208,7 @@ def _person(
         "made": made,
         "refused": refused,
         "events": [
-            {"action": event.action, "object": event.object, "at": datetime.fromisoformat(event.ts)}
+            {"action": kind_words(event.action), "object": event.object, "at": datetime.fromisoformat(event.ts)}
             for event in events[:EVENTS_SHOWN]
         ],
     }

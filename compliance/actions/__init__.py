@@ -4,10 +4,13 @@ from compliance.actions.account_links import (
     find_account_link,
     invite,
     join_by_link,
+    let_go_of_device_by_link,
+    offer_new_device,
     offer_new_password,
     set_password_by_link,
     withdraw_account_link,
 )
+from compliance.actions.approvals import decide_on_version, propose_version, withdraw_approval
 from compliance.actions.audits import (
     begin_audit,
     confirm_stopped,
@@ -21,13 +24,22 @@ from compliance.actions.audits import (
     start_ungoverned_audit,
     stop_audit,
 )
-from compliance.actions.exports import export_file, may_export, view_evidence
+from compliance.actions.exports import export_file, may_export, require_export, view_evidence
 from compliance.actions.findings import (
     answer_finding,
     download_attachment,
     move_finding,
     note_finding,
     propose_rejection,
+)
+from compliance.actions.kept_forms import keep_form, let_go_of_form, written_by
+from compliance.actions.notices import (
+    choose_notices,
+    confirm_mail_address,
+    mark_read,
+    remove_mail_address,
+    set_mail_address,
+    tell_people,
 )
 from compliance.actions.packs import load_shipped_packs, review_pack
 from compliance.actions.people import (
@@ -38,7 +50,7 @@ from compliance.actions.people import (
     remove_member,
     withdraw_release,
 )
-from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft
+from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft, submit_design_again
 from compliance.actions.registrations import (
     begin_registration,
     end_upload,
@@ -48,6 +60,7 @@ from compliance.actions.registrations import (
     keep_mapping,
     keep_upload,
     note_received,
+    remove_registration,
     replace_upload,
     request_data,
     request_model,
@@ -64,9 +77,29 @@ from compliance.actions.registry import (
     register_plan,
 )
 from compliance.actions.retests import retest_finding
+from compliance.actions.saved_views import remove_view, save_view
+from compliance.actions.schedules import (
+    follow_tiers,
+    hold_schedule,
+    make_schedule,
+    move_schedule,
+    remind,
+    start_scheduled_audit,
+)
+from compliance.actions.second_factors import (
+    begin_second_factor,
+    confirm_second_factor,
+    remove_second_factor,
+    renew_recovery_codes,
+    second_factor_of,
+    secret_of,
+    use_second_factor,
+)
 from compliance.actions.sightings import enter_earlier_findings, expire_acceptances
+from compliance.actions.sign_ins import end_other_sessions, end_session, lift_lock_out, note_lock_out
 from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
+from compliance.actions.webhooks import end_webhook, renew_webhook_secret, set_webhook
 
 __all__ = [
     "add_member",
@@ -76,12 +109,20 @@ __all__ = [
     "begin_audit",
     "begin_draft",
     "begin_registration",
+    "begin_second_factor",
+    "choose_notices",
+    "confirm_mail_address",
+    "confirm_second_factor",
     "confirm_stopped",
     "decide_on_design",
     "decide_on_language_model",
+    "decide_on_version",
     "describe_language_model",
     "download_attachment",
+    "end_other_sessions",
+    "end_session",
     "end_upload",
+    "end_webhook",
     "enter_earlier_findings",
     "erase_system_key",
     "expire_acceptances",
@@ -91,48 +132,79 @@ __all__ = [
     "find_account_link",
     "finish_audit",
     "finish_registration",
+    "follow_tiers",
     "force_stop",
     "freeze_audit",
+    "hold_schedule",
     "invite",
     "join_by_link",
+    "keep_form",
     "keep_look",
     "keep_mapping",
     "keep_upload",
+    "let_go_of_device_by_link",
+    "let_go_of_form",
+    "lift_lock_out",
     "load_shipped_packs",
+    "make_schedule",
+    "mark_read",
     "may_export",
     "move_finding",
+    "move_schedule",
     "name_of",
     "name_team",
     "note_finding",
+    "note_lock_out",
     "note_received",
+    "offer_new_device",
     "offer_new_password",
     "open_language_model",
     "pause_audit",
     "propose_rejection",
     "propose_system",
+    "propose_version",
     "register_data",
     "register_draft",
     "register_model",
     "register_plan",
     "release_audit",
+    "remind",
+    "remove_mail_address",
     "remove_member",
+    "remove_registration",
+    "remove_second_factor",
+    "remove_view",
+    "renew_recovery_codes",
+    "renew_webhook_secret",
     "replace_upload",
     "request_audit",
     "request_data",
     "request_model",
     "request_upload",
+    "require_export",
     "retest_finding",
     "retry_audit",
     "review_pack",
     "rotate_keys",
     "save_draft",
+    "save_view",
+    "second_factor_of",
+    "secret_of",
+    "set_mail_address",
     "set_password_by_link",
     "set_system_key",
+    "set_webhook",
+    "start_scheduled_audit",
     "start_ungoverned_audit",
     "stop_audit",
+    "submit_design_again",
+    "tell_people",
     "try_again",
+    "use_second_factor",
     "view_evidence",
     "withdraw_account_link",
+    "withdraw_approval",
     "withdraw_release",
     "withdraw_system",
+    "written_by",
 ]

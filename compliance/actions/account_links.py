@@ -1,4 +1,4 @@
-"""Links by which people make their own account or a new password: made, withdrawn, used."""
+"""Links by which people make their account, choose a new password or let go of a lost device: made, withdrawn, used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from auditor.canonical import sha256_bytes
 from compliance.access import permissions as access
@@ -17,9 +18,10 @@ from compliance.access.first_run import new_secret, secret_hash
 from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
 from compliance.actions.people import add_member
+from compliance.actions.second_factors import forget_second_factor
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import AccountLink, Membership, Team
+from compliance.models import AccountLink, Membership, SecondFactor, Team
 from compliance.models.rows import TeamRows
 
 if TYPE_CHECKING:
@@ -132,12 +134,63 @@ def set_password_by_link(*, link: AccountLink, password: str) -> User:
     """
     lock_chain()
     user = None if link.user_id is None else get_user_model().objects.filter(pk=link.user_id, is_active=True).first()
-    if user is None or link.account != _digest(user) or not _open(link).update(used_at=timezone.now()):
+    if link.kind != AccountLink.Kind.NEW_PASSWORD or user is None or link.account != _digest(user):
+        raise StateError(OVER)
+    if not _open(link).update(used_at=timezone.now()):
         raise StateError(OVER)
     _still(lambda: _may_offer(_maker(link), user, link.team))
     user.set_password(password)
     user.save(update_fields=["password"])
     _tell("account.password_set_by_link", link, Actor(name=user.get_username(), role="by a link", user=user))
+    return user
+
+
+@transaction.atomic
+def offer_new_device(*, team: Team, user: User, actor: Actor) -> str:
+    """Make a link by which a member lets go of a second factor whose device is lost. It needs their password.
+
+    Returns
+    -------
+    str
+        The link's secret, shown this once.
+
+    Raises
+    ------
+    PermissionDenied
+        As for a link for a new password.
+    StateError
+        For an account that is no member of the team, has no second factor, or is one's own.
+    """
+    _may_offer(actor.user, user, team)
+    if actor.user is not None and actor.user.pk == user.pk:
+        raise StateError(f"{user}: is your own account; expected another administrator to make this link")
+    if not SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).exists():
+        raise StateError(f"{user}: has no second factor; expected one in use")
+    return _make(kind=AccountLink.Kind.NEW_DEVICE, team=team, name=user.get_username(), role="", user=user, actor=actor)
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def let_go_of_device_by_link(*, link: AccountLink, password: str) -> User:
+    """Take away the second factor of whoever followed a link and knows the password. Their sessions end.
+
+    Raises
+    ------
+    StateError
+        If the password is wrong, which leaves the link as it is; or as for a link for a new password.
+    """
+    lock_chain()
+    user = None if link.user_id is None else get_user_model().objects.filter(pk=link.user_id, is_active=True).first()
+    if user is None or link.kind != AccountLink.Kind.NEW_DEVICE or link.account != _digest(user):
+        raise StateError(OVER)
+    if not user.check_password(password):
+        raise StateError("password: is not the account's; expected the one you log in with")
+    if not _open(link).update(used_at=timezone.now()):
+        raise StateError(OVER)
+    _still(lambda: _may_offer(_maker(link), user, link.team))
+    actor = Actor(name=user.get_username(), role="by a link", user=user)
+    _tell("account.link_used", link, actor)
+    forget_second_factor(user=user, actor=actor)
     return user
 
 
@@ -151,7 +204,7 @@ def _make(*, kind: str, team: Team, name: str, role: str, user: User | None, act
     lock_chain()
     secret, now = new_secret(), timezone.now()
     if user is not None:  # one at a time: a link that was mislaid ends with the next
-        AccountLink.objects.filter(user=user, used_at=None, withdrawn_at=None).update(withdrawn_at=now)
+        AccountLink.objects.filter(user=user, kind=kind, used_at=None, withdrawn_at=None).update(withdrawn_at=now)
     link = AccountLink.objects.create(
         kind=kind,
         team=team,

@@ -14,8 +14,20 @@ from compliance.models import Audit, Release
 
 def may_export(user: Any, audit: Audit) -> bool:
     """Whether somebody may take an audit's files with them: by permission, or because it was released to them."""
-    released = Release.objects.current().filter(reader=user, audit=audit)
+    released = Release.objects.current().read_by(user).filter(audit=audit)
     return access.may(user, "export_audit", audit.team_id) or released.exists()
+
+
+def require_export(*, audit: Audit, actor: Actor) -> None:
+    """Refuse whoever may not take an audit's files.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to export audits, unless the audit was released to this person.
+    """
+    if actor.user is not None and not may_export(actor.user, audit):
+        raise PermissionDenied(f"{actor.name}: may not export audits of {audit.team}")
 
 
 @transaction.atomic
@@ -25,10 +37,9 @@ def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
     Raises
     ------
     PermissionDenied
-        Without the permission to export audits, unless the audit was released to this person.
+        As `require_export`.
     """
-    if actor.user is not None and not may_export(actor.user, audit):
-        raise PermissionDenied(f"{actor.name}: may not export audits of {audit.team}")
+    require_export(audit=audit, actor=actor)
     payload = {"file": name, "sha256": audit.files.get(name, "")}
     append_event(actor=actor, action="evidence.downloaded", object=audit.number, payload=payload, team=audit.team)
 

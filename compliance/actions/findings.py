@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role, roles_with
-from compliance.accounts.names import folded
+from compliance.actions.persons import is_person
 from compliance.actions.retests import RetestSays, newest_retest
 from compliance.actions.sightings import expire, let_go_of_rejection
 from compliance.exceptions import StateError
@@ -71,11 +71,13 @@ class Way:
     """A way on from where a finding stands, for one person: ``refusal`` is empty where it is open to them.
 
     ``allowed`` says whether they hold its role. What they fill in, a rationale or a day, is taken as given.
+    ``refusal_to_anybody`` is what stands against it whoever goes it.
     """
 
     transition: Transition
     allowed: bool
     refusal: str
+    refusal_to_anybody: str = ""
 
 
 @transaction.atomic
@@ -279,6 +281,7 @@ def ways_for(record: FindingRecord, actor: Actor, *, retest: RetestSays | None =
             transition=way,
             allowed=actor.user is not None and access.may(actor.user, permission_of(way), record.team_id),
             refusal=way.refusal(known),
+            refusal_to_anybody=way.refusal(replace(known, answers_for_it=False, proposed_it=False)),
         )
         for way in ways_from(record.stands)
     ]
@@ -313,7 +316,7 @@ def facts_of(
         until=until,
         today=timezone.now().date(),
         proposed=bool(record.rejection_by),
-        proposed_it=_is(actor, record.rejection_by, record.rejection_by_user_id),
+        proposed_it=is_person(actor, record.rejection_by, record.rejection_by_user_id),
         retest=retest.code if retest else Retest.NONE,
         retest_words=retest.words if retest else "",
     )
@@ -324,9 +327,9 @@ def answers_for(record: FindingRecord, actor: Actor) -> bool:
 
     Persons are looked up in the event log, by account and by name: another owner entered in time frees nobody.
     """
-    if record.owner is not None and _is(actor, record.owner.get_username(), record.owner_id):
+    if record.owner is not None and is_person(actor, record.owner.get_username(), record.owner_id):
         return True
-    if _is(actor, record.language_model.owner, None):
+    if is_person(actor, record.language_model.owner, None):
         return True
     moved = Q(object=record.number, team=record.team_id, action__in=OWNER_SIDE)
     described = Q(object=record.language_model.event_object, action=DESCRIBED)
@@ -334,24 +337,15 @@ def answers_for(record: FindingRecord, actor: Actor) -> bool:
         payload = getattr(event, "payload", None)
         told: dict[str, Any] = json.loads(payload.data_json) if payload is not None else {}
         if event.action == DESCRIBED:
-            if any(_is(actor, name, None) for name in _owners(told.get("owner"))):
+            if any(is_person(actor, name, None) for name in _owners(told.get("owner"))):
                 return True
             continue
-        if _is(actor, event.actor, event.actor_user_id):
+        if is_person(actor, event.actor, event.actor_user_id):
             return True
         owner = told.get("account")
         if owner is not None and actor.user is not None and owner == actor.user.pk:
             return True
     return False
-
-
-def _is(actor: Actor, name: str, account: int | None) -> bool:
-    same_account = actor.user is not None and account == actor.user.pk
-    if same_account or not name.strip():
-        return same_account
-    # Names are typed into the register by hand: what people read as one name is one.
-    mine = {actor.name, *([actor.user.get_username()] if actor.user is not None else [])}
-    return folded(name.strip()) in {folded(own.strip()) for own in mine}
 
 
 def _owners(told: Any) -> tuple[str, ...]:

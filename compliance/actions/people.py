@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
+from compliance.access import permissions as access
 from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
 from compliance.exceptions import StateError
@@ -83,9 +84,13 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
 
     Raises
     ------
+    PermissionDenied
+        If the person may not release audits of its team.
     StateError
-        If the audit has no results, the reader is not an examiner of the team or has it already, or the moment is past.
+        If the audit has no results, the reader is not an examiner of the team or has it already, the moment is past, or
+        no reason is given.
     """
+    _require(actor, "add_release", audit)
     lock_chain()
     audit.refresh_from_db(fields=["state"])
     if not audit.complete:
@@ -96,6 +101,8 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
         raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a date in the future")
     if Release.objects.current().filter(audit=audit, reader=reader).exists():
         raise StateError(f"{audit}: is released to {reader} already; expected that release to be withdrawn first")
+    if not reason.strip():
+        raise StateError(f"{audit}: no reason is given; expected a sentence that the examiner reads")
     release = Release.objects.create(
         audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
     )
@@ -110,9 +117,12 @@ def withdraw_release(*, release: Release, actor: Actor) -> None:
 
     Raises
     ------
+    PermissionDenied
+        If the person may not withdraw releases of its team.
     StateError
         If it was withdrawn before.
     """
+    _require(actor, "delete_release", release.audit)
     lock_chain()
     now = timezone.now()
     if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
@@ -149,6 +159,12 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     actor = Actor(name=user.get_username(), role="administrator", user=user)
     append_event(actor=actor, action="account.first_administrator", object=f"account {user.pk}", payload={})
     return user
+
+
+def _require(actor: Actor, permission: str, audit: Audit) -> None:
+    """Of the command line nobody has an account; whoever reaches it administers the installation."""
+    if actor.user is not None:
+        access.require(actor.user, permission, audit.team_id)
 
 
 def _hosts(user: User) -> set[int]:

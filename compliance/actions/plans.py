@@ -15,25 +15,41 @@ from compliance.access import permissions as access
 from compliance.actions.registry import register_plan
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
+from compliance.models import DataSetVersion, DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
 
 TRANSITIONS = {
-    DesignState.PROPOSED: (DesignState.APPROVED, DesignState.RETIRED),
+    DesignState.PROPOSED: (DesignState.APPROVED, DesignState.RETURNED, DesignState.RETIRED),
+    DesignState.RETURNED: (DesignState.RETIRED,),
     DesignState.APPROVED: (DesignState.RETIRED,),
     DesignState.RETIRED: (),
 }
 
 
 @transaction.atomic
-def begin_draft(*, team: Team, name: str, origin: str, text: str, actor: Actor) -> PlanDraft:
-    """Begin a draft as a copy of ``text``; ``origin`` says of what.
+def begin_draft(
+    *,
+    team: Team,
+    name: str,
+    origin: str,
+    text: str,
+    actor: Actor,
+    copy_of: PlanVersion | None = None,
+    data: DataSetVersion | None = None,
+) -> PlanDraft:
+    """Begin a draft as a copy of ``text``, which ``origin`` names.
+
+    ``copy_of`` is the registered design it was copied from, ``data`` the table it was written from, if there is one.
 
     Raises
     ------
     PermissionDenied
         Without the permission to register plans in that team.
+    StateError
+        If the table belongs to another team.
     """
     _allow(actor, "add_planversion", team)
+    if data is not None and data.team_id != team.pk:
+        raise StateError(f"{data}: belongs to another team; expected data of {team}")
     lock_chain()
     draft = PlanDraft.objects.create(
         team=team,
@@ -42,11 +58,16 @@ def begin_draft(*, team: Team, name: str, origin: str, text: str, actor: Actor) 
         origin_text=text,
         text=text,
         agreed=text,
+        copy_of=copy_of if copy_of is not None and copy_of.team_id == team.pk else None,
+        data=data,
         begun_by=actor.name,
         changed_by=actor.name,
         changed_at=timezone.now(),
     )
-    _tell(actor, "plan_draft.begun", draft, {"origin": draft.origin, "text_sha256": _hash(text)}, team=team)
+    payload = {"origin": draft.origin, "text_sha256": _hash(text)}
+    if data is not None:
+        payload["data"] = data.event_object
+    _tell(actor, "plan_draft.begun", draft, payload, team=team)
     return draft
 
 
@@ -77,8 +98,7 @@ def save_draft(
         raise StateError(f"{draft}: is registered and stays as it is; expected a copy of it to be changed")
     if draft.revision != revision:
         raise StateError(
-            f"{draft}: {draft.changed_by} saved it in the meantime; expected your changes on top of theirs "
-            f"(open it in another window; what you wrote is still on this page)"
+            f"{draft}: {draft.changed_by} saved it in the meantime; expected your changes on top of theirs"
         )
     if (draft.text, draft.agreed, draft.changes) == (text, agreed, changes):
         return
@@ -118,7 +138,9 @@ def register_draft(*, draft: PlanDraft, plan: Plan, actor: Actor) -> PlanVersion
 
 @transaction.atomic
 def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, actor: Actor) -> PlanDecision:
-    """Approve or retire a design. Four eyes: nobody approves what they wrote or registered.
+    """Approve, return or retire a design. Four eyes: nobody approves what they wrote or registered.
+
+    Returned, it waits for whoever wrote it: they register a corrected copy, or submit it again with an answer.
 
     Raises
     ------
@@ -140,8 +162,35 @@ def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, acto
         raise StateError(f"{plan}: no reason is given; expected a sentence on what was looked at")
     if state == DesignState.APPROVED and wrote(plan, actor):
         raise StateError(f"{plan}: {actor.name} wrote or registered it; expected a second person to approve it")
+    return _enter(plan, before, state, reason.strip(), actor)
+
+
+@transaction.atomic
+def submit_design_again(*, plan: PlanVersion, reason: str, actor: Actor) -> PlanDecision:
+    """Answer the comments with which a design was returned, and ask for a decision once more.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to register plans in that team.
+    StateError
+        If it was not returned, or no answer is given.
+    """
+    if actor.user is None:
+        raise PermissionDenied(f"{actor.name}: a design is submitted again by a person with an account")
+    _allow(actor, "add_planversion", plan.team)
+    lock_chain()
+    before = design_state(plan)
+    if before is not DesignState.RETURNED:
+        raise StateError(f"{plan}: is {before.label.lower()}; expected one that was returned with comments")
+    if not reason.strip():
+        raise StateError(f"{plan}: no answer is given; expected a sentence on the comments")
+    return _enter(plan, before, DesignState.PROPOSED, reason.strip(), actor)
+
+
+def _enter(plan: PlanVersion, before: DesignState, state: DesignState, reason: str, actor: Actor) -> PlanDecision:
     decision = PlanDecision.objects.create(
-        plan=plan, state=state, reason=reason.strip(), decided_by=actor.name, decided_by_user=actor.user
+        plan=plan, state=state, reason=reason, decided_by=actor.name, decided_by_user=actor.user
     )
     payload = {
         "from": str(before),
@@ -173,6 +222,8 @@ def wrote(plan: PlanVersion, actor: Actor) -> bool:
     events = Event.objects.filter(
         Q(object=plan.event_object, action="plan.registered") | Q(object__in=drafts), Q(team=plan.team) | Q(team=None)
     )
+    if plan.decisions.filter(state=DesignState.PROPOSED, decided_by_user=getattr(actor.user, "pk", None)).exists():
+        return True  # submitted it again
     people = events.values_list("actor_user_id", "actor").distinct()
     user = getattr(actor.user, "pk", None)
     return any(account == user or name.casefold() == actor.name.casefold() for account, name in people)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from compliance.access import permissions as access
 from compliance.exceptions import StateError
 from compliance.execution.dispatch import enqueue_registration
 from compliance.execution.heartbeats import lease, silent
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
     DataSetVersion,
+    Event,
     LanguageModel,
     LanguageModelVersion,
     Registration,
@@ -85,6 +92,50 @@ def replace_upload(*, registration: Registration, file_name: str, size: int, act
     )  # fmt: skip
     Registration.objects.filter(pk=registration.pk).update(seen_at=Now())
     _tell(registration, "registration.file_replaced", actor, {"before": before, "file": file_name, "bytes": size})
+
+
+@transaction.atomic
+def remove_registration(*, registration: Registration, actor: Actor) -> None:
+    """Take away an upload that failed or was never described, with its files; the event says what it was.
+
+    A file that something else stands on stays: another upload of the same bytes, or data in the register.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to register data sets in its team.
+    StateError
+        If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
+    """
+    if actor.user is not None and not access.may(actor.user, "add_datasetversion", registration.team_id):
+        raise PermissionDenied(f"{actor.name}: may not remove data sets of {registration.team}")
+    if registration.at_hand:
+        raise StateError(f"{registration}: was not uploaded; expected a data set whose file came from a browser")
+    lock_chain()
+    described, files = registration.event_object, _files_of(registration)
+    payload = {"name": registration.name, "file": registration.source, "bytes": registration.size}
+    # By its state: somebody may have asked for it to be registered in the meantime.
+    open_states = (State.UPLOADING, State.MAPPING, State.FAILED)
+    gone, _ = Registration.objects.filter(pk=registration.pk, state__in=open_states, data_version=None).delete()
+    if not gone:
+        registration.refresh_from_db(fields=["state"])
+        label = State(registration.state).label.lower()
+        raise StateError(f"{registration}: is {label}; expected one that is not registered and not on its way")
+    append_event(actor=actor, action="registration.removed", object=described, payload=payload, team=registration.team)
+    used = {
+        *Registration.objects.filter(file__in=files).values_list("file", flat=True),
+        *DataSetVersion.objects.filter(file__in=files).values_list("file", flat=True),
+    }
+    for name in sorted(files - used):
+        transaction.on_commit(partial((Path(settings.DATA_FOLDER) / name).unlink, missing_ok=True))
+
+
+def _files_of(registration: Registration) -> set[str]:
+    """Every file that was kept for an upload, those that others took the place of too."""
+    events = Event.objects.filter(object=registration.event_object, action="registration.uploaded")
+    texts = events.filter(team=registration.team_id).values_list("payload__data_json", flat=True)
+    found = {str(json.loads(text).get("file", "")) for text in texts if text}
+    return (found | {registration.file}) - {""}
 
 
 def note_received(*, registration: Registration, start: int, stop: int) -> None:
@@ -210,11 +261,19 @@ def finish_registration(
 
 
 @transaction.atomic
-def fail_registration(*, registration: Registration, error: str, actor: Actor) -> None:
-    """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
+def fail_registration(*, registration: Registration, error: str, told: str = "", actor: Actor) -> None:
+    """It cannot be entered as it is. What was uploaded and written is kept.
+
+    Parameters
+    ----------
+    error
+        The line that its page shows.
+    told
+        The same as the event log keeps it, where that is less: no ids.
+    """
     held = {"claim_token": registration.claim_token}
     _move(registration, State.FAILED, held=held, finished_at=timezone.now(), error=error, attempts=0)
-    _tell(registration, "registration.failed", actor, {"error": error})
+    _tell(registration, "registration.failed", actor, {"error": told or error})
 
 
 def _ask(

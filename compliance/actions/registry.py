@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -14,6 +15,7 @@ from auditor.canonical import canonical_json
 from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan
 from compliance.access import permissions as access
+from compliance.actions.version_decisions import end_approvals
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
@@ -28,9 +30,10 @@ from compliance.models import (
 )
 from compliance.models.versions import DESCRIPTION
 
+#: Versions are approved one by one (compliance/actions/approvals.py); a whole model is in use or retired.
 APPROVALS = {
-    Approval.PROPOSED: (Approval.APPROVED, Approval.RETIRED),
-    Approval.APPROVED: (Approval.RETIRED,),
+    Approval.PROPOSED: (Approval.RETIRED,),
+    Approval.APPROVED: (Approval.RETIRED,),  # as a whole, by an earlier release
     Approval.RETIRED: (Approval.PROPOSED,),
 }
 
@@ -108,50 +111,38 @@ def describe_language_model(*, language_model: LanguageModel, description: dict[
         language_model.save(update_fields=DESCRIPTION)
         _tell(actor, "language_model.described", language_model, changed, team=language_model.team)
         _end_approval(language_model, f"{_listed(changed)} changed", actor)
+        end_approvals(language_model, f"{_listed(changed)} changed", actor)
 
 
 @transaction.atomic
 def decide_on_language_model(*, language_model: LanguageModel, approval: Approval, actor: Actor) -> None:
-    """Approve, retire or propose it again. Four eyes: nobody approves what they described or registered.
-
-    Approved is what the register holds at this moment; the event names it by its hash.
+    """Retire a model, or take it into use again. Its versions are approved one by one, by another action.
 
     Raises
     ------
     StateError
-        If it is not where this can follow, there is nothing to approve, or the same person described or registered it.
+        If it is not where this can follow.
     """
     lock_chain()
     language_model.refresh_from_db()
-    if approval == Approval.APPROVED and not language_model.versions.exists():
-        raise StateError(f"{language_model}: has no version; expected a model whose files were imported")
-    if approval == Approval.APPROVED and described(language_model, actor):
-        raise StateError(
-            f"{language_model}: {actor.name} described or registered it; expected a second person to approve it"
-        )
+    if approval == Approval.APPROVED:
+        raise StateError(f"{language_model}: a model is approved version by version; expected a version on its page")
     before = language_model.approval
     sources = [state for state, targets in APPROVALS.items() if approval in targets]
     # Two people may decide at once; the second finds it decided.
     rows = LanguageModel.objects.filter(pk=language_model.pk, approval__in=sources)
-    sha256 = language_model.fingerprint() if approval == Approval.APPROVED else ""
-    if not rows.update(approval=approval, approved_sha256=sha256, approval_note=""):
+    if not rows.update(approval=approval, approved_sha256="", approval_note=""):
         language_model.refresh_from_db(fields=["approval"])
         stands = Approval(language_model.approval).label.lower()
         expected = " or ".join(state.label.lower() for state in sources)
         raise StateError(f"{language_model}: is {stands}; expected {expected}")
-    language_model.approval, language_model.approved_sha256, language_model.approval_note = approval, sha256, ""
-    payload: dict[str, Any] = {"from": before, "to": str(approval)}
-    if sha256:
-        payload |= {
-            "approved_sha256": sha256,
-            "description": _description(language_model),
-            "versions": _versions(language_model),
-        }
+    language_model.approval, language_model.approved_sha256, language_model.approval_note = approval, "", ""
+    payload = {"from": before, "to": str(approval)}
     _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
 
 
 def _end_approval(language_model: LanguageModel, why: str, actor: Actor) -> None:
-    """An approval is of what was there: whatever is changed or added since, nobody approved. With the chain locked."""
+    """An approval of a whole model, by an earlier release, ends with any change. With the chain locked."""
     note = f"its approval ended when {why}; it has to be approved again"
     # By the row: whoever holds the model may have read it before somebody approved it.
     rows = LanguageModel.objects.filter(pk=language_model.pk, approval=Approval.APPROVED)
@@ -170,16 +161,12 @@ def _listed(changed: dict[str, Any]) -> str:
     return f"its {', '.join(most)} and {last}" if most else f"its {last}"
 
 
-def _versions(language_model: LanguageModel) -> list[str]:
-    return sorted(language_model.versions.values_list("sha256", flat=True))
-
-
-def described(language_model: LanguageModel, actor: Actor) -> bool:
-    """Whether the event log names this person as one who described a model or registered a version of it.
+def described(language_model: LanguageModel, actor: Actor, *, of: Iterable[LanguageModelVersion]) -> bool:
+    """Whether the event log names this person as one who described a model or registered one of these versions.
 
     By account, and by name too: the command line knows its user by name alone.
     """
-    versions = [version.event_object for version in language_model.versions.all()]
+    versions = [version.event_object for version in of]
     events = Event.objects.filter(
         Q(object=language_model.event_object, action="language_model.described")
         | Q(object__in=versions, action="model.registered"),

@@ -8,10 +8,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from auditor.systems.keys import SHORTEST, is_key
 from compliance.access import permissions as access
+from compliance.actions.kept_forms import seal_forms_anew
+from compliance.actions.second_factors import seal_factors_anew
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import SystemKey, SystemListing, SystemState
-from compliance.registry.key_ring import Sealed, add_line, keep_newest, read_ring
+from compliance.models import SystemKey, SystemListing, SystemState, Webhook
+from compliance.registry.key_ring import KeyRing, Sealed, add_line, keep_newest, read_ring
 from compliance.registry.system_tables import read_table
 
 
@@ -64,7 +66,7 @@ def erase_system_key(*, listing: SystemListing, actor: Actor) -> None:
 
 
 def rotate_keys(*, actor: Actor) -> int:
-    """Seal every key anew under a new line of the ring, and take the older lines away; returns how many keys.
+    """Seal all that is sealed anew under a new line of the ring, and take the older lines away; returns how many.
 
     Stopped halfway, nothing is lost: the older lines go last, and the next time finishes it.
 
@@ -84,10 +86,28 @@ def rotate_keys(*, actor: Actor) -> int:
             again = ring.seal(secret, destination=destination)
             row.ring_key, row.sealed = again.ring_key, again.data
             row.save(update_fields=["ring_key", "sealed"])
-        payload = {"keys": len(rows), "ring_key": ring.newest}
+        beside = {
+            "webhooks": _seal_webhooks_anew(ring),
+            "second_factors": seal_factors_anew(ring),
+            "kept_forms": seal_forms_anew(ring),
+        }
+        payload = {"keys": len(rows), "ring_key": ring.newest} | {
+            name: count for name, count in beside.items() if count
+        }
         append_event(actor=actor, action="system.keys_rotated", object="installation", payload=payload)
     keep_newest()
-    return len(rows)
+    return len(rows) + sum(beside.values())
+
+
+def _seal_webhooks_anew(ring: KeyRing) -> int:
+    hooks = list(Webhook.objects.filter(ended_at=None))
+    for hook in hooks:
+        sealed = Sealed(ring_key=hook.ring_key, data=bytes(hook.sealed))
+        secret = ring.unseal(sealed, destination=hook.destination, where=str(hook))
+        again = ring.seal(secret, destination=hook.destination)
+        hook.ring_key, hook.sealed = again.ring_key, again.data
+        hook.save(update_fields=["ring_key", "sealed"])
+    return len(hooks)
 
 
 def _allow(actor: Actor, listing: SystemListing) -> None:

@@ -30,13 +30,15 @@ FIELDS = "fields"
 class AskedEstimate:
     """What asking comes to: ``questions`` about cases, each by one request, or several of a service.
 
-    ``notes`` says what of it would cross a cap, and what could not be counted.
+    ``notes`` says what of it would cross a cap, and what could not be counted; ``over`` which of them is expected
+    to be crossed.
     """
 
     questions: int
     cost: CostEstimate
     currency: str
     notes: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -111,7 +113,8 @@ def asked_estimate(
         a_second=listed.requests_a_second,
     )
     notes = tuple(_notes(cost, table, plan))
-    return AskedEstimate(questions=questions, cost=cost, currency=prices.currency, notes=notes)
+    over = tuple(_over(cost, table, plan))
+    return AskedEstimate(questions=questions, cost=cost, currency=prices.currency, notes=notes, over=over)
 
 
 def clusters_for(
@@ -145,16 +148,34 @@ def _length(prompt: str, plan: Plan, how: HowRead) -> int:
     return sum(len(prompt) + system + len(answer) for answer in answers)
 
 
+def _caps(table: SystemTable, plan: Plan) -> tuple[int | None, int | None]:
+    """The lowest caps of the listing and of the plan: requests, and money in millionths."""
+    listed = table.listed
+    requests = [cap for cap in (listed.most_requests, plan.limits.requests) if cap is not None]
+    money = [round(cap * MILLION) for cap in (listed.most_money, plan.limits.money) if cap is not None]
+    return min(requests, default=None), min(money, default=None)
+
+
+def _over(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
+    """The caps that are expected to be crossed; one that may be, if every answer is as long as it can be, is a note."""
+    requests, money = _caps(table, plan)
+    over = []
+    if requests is not None and cost.requests > requests:
+        over.append(f"about {cost.requests:,} requests; expected at most the cap of {requests:,}")
+    if money is not None and cost.money is not None and cost.money > money:
+        currency = _currency(table)
+        about, most = money_words(cost.money, currency), money_words(money, currency)
+        over.append(f"about {about}; expected at most the cap of {most}")
+    return over
+
+
 def _notes(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
     listed, notes = table.listed, []
-    requests = [cap for cap in (listed.most_requests, plan.limits.requests) if cap is not None]
-    if requests and cost.requests > min(requests):
-        notes.append(f"more than the cap of {min(requests):,} requests: it will pause there")
-    money = [cap for cap in (listed.most_money, plan.limits.money) if cap is not None]
-    if money and cost.most_money is not None and cost.most_money > min(money) * MILLION:
-        notes.append(
-            f"may reach the cap of {money_words(round(min(money) * MILLION), _currency(table))}: it will pause there"
-        )
+    requests, money = _caps(table, plan)
+    if requests is not None and cost.requests > requests:
+        notes.append(f"more than the cap of {requests:,} requests: it will pause there")
+    if money is not None and cost.most_money is not None and cost.most_money > money:
+        notes.append(f"may reach the cap of {money_words(money, _currency(table))}: it will pause there")
     if isinstance(listed, ListedService):
         if any(step.until is not None for step in listed.steps):
             notes.append("a step that waits is counted once, and is asked until it is ready")

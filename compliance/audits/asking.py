@@ -1,9 +1,12 @@
-"""Asking for audits in the admin: choose, see what it costs, start. Nothing that is hashed can be changed here."""
+"""Asking for audits, on the site and in the administration: choose, see what it costs, start.
+
+Nothing that is hashed can be changed here.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +146,16 @@ def standing_words(plan: PlanVersion) -> str:
     return "design not approved: runs ungoverned"
 
 
-def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponseBase:
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A page on which audits are asked for: its template, what that needs, and where several that began are listed."""
+
+    template: str
+    context: Mapping[str, Any]
+    listed_at: str
+
+
+def request_page(request: HttpRequest, door: Door) -> HttpResponseBase:
     """GET: the form, and with everything chosen the estimate. POST: start. One token, one set of audits."""
     access.need(request.user, "run_audit")
     if request.method == "POST":
@@ -152,8 +164,8 @@ def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponseBas
             for line in _misfits(form.cleaned_data):
                 form.add_error(None, line)
         if form.is_valid():
-            return _start(request, form.cleaned_data)
-        return render(request, "admin/compliance/request_audit.html", _context(request, site, form, []), status=422)
+            return _start(request, form.cleaned_data, door)
+        return render(request, door.template, _context(door, form, []), status=422)
     form, chosen = _asked(request)
     offers = []
     if chosen and form.is_valid():
@@ -169,7 +181,7 @@ def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponseBas
             for model in found["models"]
         ]
     tables = [estimate_table(offers)] if offers else []
-    return page_of(request, "admin/compliance/request_audit.html", _context(request, site, form, offers), tables)
+    return page_of(request, door.template, _context(door, form, offers), tables)
 
 
 def _misfits(found: dict[str, Any]) -> list[str]:
@@ -199,7 +211,7 @@ def _only(rows: Any) -> list[str]:
     return [str(keys[0])] if len(keys) == 1 else []
 
 
-def _start(request: HttpRequest, found: dict[str, Any]) -> HttpResponse:
+def _start(request: HttpRequest, found: dict[str, Any], door: Door) -> HttpResponse:
     actor = site_actor(request)
     started: list[Audit] = []
     with transaction.atomic():  # all or none: the database may be busy halfway
@@ -220,16 +232,14 @@ def _start(request: HttpRequest, found: dict[str, Any]) -> HttpResponse:
     if len(started) == 1:
         return redirect(started[0])
     messages.info(request, f"{len(started)} audits were requested: {', '.join(map(str, started))}.")
-    return redirect("admin:compliance_audit_changelist")
+    return redirect(door.listed_at)
 
 
-def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, offers: list[Offer]) -> dict[str, Any]:
+def _context(door: Door, form: RequestForm, offers: list[Offer]) -> dict[str, Any]:
     return {
-        **site.each_context(request),
-        "title": "Run audit",
+        **door.context,
         "form": form,
         "offers": offers,
-        "opts": Audit._meta,
         "listening": Worker.objects.listening(),
         "asks": any(offer.estimate.asked for offer in offers),
         "fits": all(offer.estimate.fits for offer in offers),

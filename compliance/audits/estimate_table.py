@@ -37,6 +37,9 @@ def estimate_table(offers: Sequence[Any]) -> Table:
             Column("requests", "", _requests),
             Column("tokens", "Tokens, about", lambda offer: offer.estimate.tokens, _tokens_cell, "num"),
             Column("minutes", "Minutes, about", lambda offer: offer.estimate.minutes, _minutes_cell, "num"),
+            Column("minutes_low", "", lambda offer: None if offer.estimate.low is None else offer.estimate.low / 60),
+            Column("minutes_high", "", lambda offer: None if offer.estimate.high is None else offer.estimate.high / 60),
+            Column("rests_on", "", lambda offer: offer.estimate.basis),
             Column("not_counted", "", lambda offer: ", ".join(offer.estimate.uncounted)),
             Column("memory_gib", "Memory, GiB", lambda offer: offer.estimate.gibibytes, _memory_cell, "num"),
             *(money if asks else ()),
@@ -80,9 +83,15 @@ def _tokens_cell(offer: Any) -> SafeString:
 
 def _minutes_cell(offer: Any) -> SafeString:
     guess = offer.estimate
-    by = "pace of the probe" if guess.asked else "rate of earlier runs" if guess.measured else "stated rate, two cores"
+    by = "pace of the probe" if guess.asked else guess.basis
+    spread = "" if guess.low is None or guess.high is None else f"{_minutes(guess.low)} to {_minutes(guess.high)}"
     missing = f"not counted: {', '.join(guess.uncounted)}" if guess.uncounted else ""
-    return format_html("{}{}{}", guess.minutes_words, _small("" if guess.minutes is None else by), _small(missing))
+    said = "" if guess.minutes is None else "; ".join(words for words in (spread, by) if words)
+    return format_html("{}{}{}", guess.minutes_words, _small(said), _small(missing))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f}"
 
 
 def _memory_cell(offer: Any) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
@@ -20,6 +21,7 @@ from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
 from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, clusters_for, listed_table
 from compliance.audits.binding import bound_plan
+from compliance.audits.pace import Pace, pace_of
 from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
 from compliance.plans.counting import NOT_COUNTED, count
@@ -28,8 +30,11 @@ from reports.labels import labels_of_tests
 
 SAMPLE = 12
 NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
-CHUNKS = 8
+CHUNKS = 24
+RUNS = 5
+BATCH = 50
 SCORING = ("shared", "unshared", "asked", "drift")
+WEIGHTS = ("shared", "unshared")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
 STATED_PARAMETERS_A_SECOND = 450 * 135e6
 BYTES_A_PARAMETER = 4
@@ -43,14 +48,18 @@ class Estimate:
     ``fits`` is false if plan and data do not fit together: such an audit cannot be run and is not started.
 
     ``seconds`` of scoring, and of the tests on internals where a run of this design was finished before; else those
-    tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model, or from the probe of a
+    tests are ``uncounted``. ``low`` and ``high`` are the range that the chunks and runs it rests on would give, and
+    ``basis`` names them. ``measured`` if the rate comes from earlier runs of the same model, or from the probe of a
     system that answers, of which ``asked`` says what asking comes to; ``memory`` in bytes.
     """
 
     prompts: int | None = None
     tokens: int | None = None
     seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
     measured: bool = False
+    basis: str = ""
     memory: float | None = None
     uncounted: tuple[str, ...] = ()
     problem: str = ""
@@ -82,7 +91,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     identity = system_of(model)
     if identity is not None:
         return _of_a_system(identity, plan=plan, model=model, data=data)
-    rate, measured = tokens_a_second(model)
+    learnt = learnt_pace(model)
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     applications = kept(data)
@@ -94,16 +103,26 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     except InputError as error:
         return Estimate(memory=memory, problem=str(error), fits=False)
     silent = tokens is None and tokenizer_file(model) is not None
-    seconds = tokens / rate if rate and tokens else None
+    known = tokens if learnt is not None and tokens else None
     from auditor.catalogue import on_outputs
 
     inside = tuple(labels_of_tests().get(name, name) for name in bound.tests.run if not on_outputs(name))
-    spent = seconds_inside(plan) if inside else 0.0
+    spent = seconds_inside(plan) if inside else Inside(seconds=0.0, low=0.0, high=0.0, runs=0)
+    scored = None if known is None or learnt is None else learnt.over(known)
+    beside = spent or Inside(seconds=0.0, low=0.0, high=0.0, runs=0)
+    seconds, low, high = (
+        (None, None, None)
+        if scored is None
+        else (scored[0] + beside.seconds, scored[1] + beside.low, scored[2] + beside.high)
+    )
     return Estimate(
         prompts=prompts,
         tokens=tokens,
-        seconds=seconds + spent if seconds is not None and spent is not None else seconds,
-        measured=measured,
+        seconds=seconds,
+        low=low if learnt is not None and learnt.chunks else None,
+        high=high if learnt is not None and learnt.chunks else None,
+        measured=learnt is not None and learnt.own,
+        basis=_basis(learnt, beside) if seconds is not None else "",
         memory=memory,
         uncounted=inside if spent is None else (),
         problem=NOT_COUNTED if silent else "",
@@ -161,28 +180,83 @@ def _of_a_system(
     )
 
 
-def seconds_inside(plan: PlanVersion) -> float | None:
-    """What the tests on internals took in the newest finished run of this design; ``None`` if there was none."""
-    last = Audit.objects.filter(plan__design_sha256=plan.design_sha256, state=JobState.DONE).order_by("-serial").first()
-    if last is None:
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Seconds that the tests on internals took in the newest finished run of a design, and the range over ``runs``."""
+
+    seconds: float
+    low: float
+    high: float
+    runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """Seconds a token of scoring: what ``chunks`` of this installation took, of the model itself (``own``) or of others
+    in proportion to parameters; without any chunk, what is stated.
+    """
+
+    pace: Pace
+    chunks: int
+    own: bool
+
+    def over(self, tokens: int) -> tuple[float, float, float]:
+        """Seconds of so many tokens: about, at least, at most."""
+        return self.pace.middle * tokens, self.pace.low * tokens, self.pace.high * tokens
+
+
+def seconds_inside(plan: PlanVersion) -> Inside | None:
+    """What the tests on internals took in the newest finished runs of this design; ``None`` if there was none."""
+    runs = Audit.objects.filter(plan__design_sha256=plan.design_sha256, state=JobState.DONE).order_by("-serial")
+    keys = list(runs.values_list("pk", flat=True)[:RUNS])
+    if not keys:
         return None
-    rows = AuditChunk.objects.filter(audit=last, state=ChunkState.DONE).exclude(kind__in=SCORING)
-    return sum((_seconds(result) for result in rows.values_list("result", flat=True)), 0.0)
+    spent = dict.fromkeys(keys, 0.0)
+    rows = AuditChunk.objects.filter(audit__in=keys, state=ChunkState.DONE).exclude(kind__in=SCORING)
+    for key, result in rows.values_list("audit", "result").iterator(BATCH):
+        spent[key] += _seconds(result)
+    return Inside(seconds=spent[keys[0]], low=min(spent.values()), high=max(spent.values()), runs=len(keys))
 
 
-def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
-    """How fast earlier runs of this model were scored, else what is stated for its size; and if that is measured."""
-    # Scoring alone: tests on internals state their tokens by estimate.
-    scored = AuditChunk.objects.filter(audit__model=model, state=ChunkState.DONE, kind__in=SCORING)
-    rows = scored.order_by("-audit__serial", "-index")
-    tokens, seconds = 0, 0.0
-    for size, result in rows.values_list("tokens", "result")[:CHUNKS]:
-        tokens += size
-        seconds += _seconds(result)
-    if seconds > 0:
-        return tokens / seconds, True
+def learnt_pace(model: LanguageModelVersion) -> Learnt | None:
+    """How fast a model is scored: by its own runs here, else by those of others, else as stated for its size."""
+    own = _rates(AuditChunk.objects.filter(audit__model=model))
+    if own:
+        return Learnt(pace=pace_of([rate for rate, _ in own]), chunks=len(own), own=True)
     parameters = _parameters(model)
-    return (STATED_PARAMETERS_A_SECOND / parameters if parameters else None), False
+    if not parameters:
+        return None
+    # Scoring costs a token in proportion to the parameters; tests on internals and systems that answer do not count.
+    others = _rates(AuditChunk.objects.exclude(audit__model=model).filter(kind__in=WEIGHTS))
+    sizes = LanguageModelVersion.objects.in_bulk({key for _, key in others})
+    found = [rate / size * parameters for rate, key in others if (size := _parameters(sizes[key]))]
+    if found:
+        return Learnt(pace=pace_of(found), chunks=len(found), own=False)
+    stated = parameters / STATED_PARAMETERS_A_SECOND
+    return Learnt(pace=Pace(middle=stated, low=stated, high=stated, chunks=0), chunks=0, own=False)
+
+
+def _rates(chunks: QuerySet[AuditChunk]) -> list[tuple[float, int]]:
+    """Seconds a token of the newest scored chunks among these, each with the key of its model."""
+    # Scoring alone: tests on internals state their tokens by estimate.
+    done = chunks.filter(state=ChunkState.DONE, kind__in=SCORING, tokens__gt=0).order_by("-audit__serial", "-index")
+    rows = done.values_list("tokens", "audit__model", "result")[:CHUNKS]
+    timed = [(_seconds(result) / tokens, key) for tokens, key, result in rows]
+    return [(rate, key) for rate, key in timed if rate > 0]
+
+
+def _basis(learnt: Learnt | None, inside: Inside) -> str:
+    """What an estimate rests on, in words."""
+    if learnt is None:
+        return ""
+    if not learnt.chunks:
+        words = "stated rate, two cores: nothing was finished here yet"
+    else:
+        of = "of this model" if learnt.own else "of other models, by their size"
+        words = f"{learnt.chunks} {'chunk' if learnt.chunks == 1 else 'chunks'} {of} here"
+    if inside.runs:
+        words += f"; tests on internals as in {inside.runs} {'run' if inside.runs == 1 else 'runs'} of this design"
+    return words
 
 
 def _seconds(result: bytes | memoryview | None) -> float:

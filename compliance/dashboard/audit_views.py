@@ -7,26 +7,37 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods
 
 from auditor.controls import Controls
 from auditor.exceptions import InputError
 from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
+from compliance.access import permissions as access
+from compliance.audits.asking import Door, request_page
 from compliance.dashboard import audit_page, case_tables, finding_tables, number_filter, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
+from compliance.dashboard.from_elsewhere import from_elsewhere
+from compliance.dashboard.links import has_cases
+from compliance.dashboard.list_pages import views_of
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import as_recorded, kept_story, story
+from compliance.dashboard.release_forms import ReleaseForm
+from compliance.dashboard.releases import releases_table, stands
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
-from compliance.models import Audit, Sighting
+from compliance.models import Audit, Release, Sighting
 from compliance.tables.described import Table
 from compliance.tables.html import AS, asked_of
 from compliance.tables.pages import file_asked_for, page_of
@@ -40,13 +51,22 @@ from reports.story import Story
 @page
 def audit(request: HttpRequest, number: int) -> HttpResponseBase:
     """One audit: verdict, controls, findings, outputs, internals, provenance."""
-    row = _audit(request, number)
-    if not row.complete:
-        return live_page(request, row)
+    row = find_audit(request, number)
+    return audit_page_of(request, row) if row.complete else live_page(request, row)
+
+
+def audit_page_of(
+    request: HttpRequest, row: Audit, *, releasing: ReleaseForm | None = None, status: int = 200
+) -> HttpResponseBase:
+    """The page of a finished audit; with the form by which it was to be released, if that was refused."""
     told, bundle, problem = _told(row)
     sighted = _sighted(request, row)
     records = finding_tables.audit_findings_table(sighted, today=timezone.now().date(), about=row.number)
-    whole = [*audit_page.room_tables(row, told, evidence=not problem), records] if AS in request.GET else []
+    history = history_of(request.user, row.number, about=row.number)
+    beside = [records, history.table]
+    whole = [*audit_page.room_tables(row, told, evidence=not problem), *beside] if AS in request.GET else []
+    if AS in request.GET:
+        whole += _release(request, row, None)["releases"]
     if file := file_asked_for(request, whole) if whole else None:
         return file
     # Audits of earlier versions have no annex.
@@ -64,19 +84,31 @@ def audit(request: HttpRequest, number: int) -> HttpResponseBase:
         "drafts": len(told.bundle.findings) - len(sighted),
         "bundle": bundle,
         "head": chain_head(),
+        "history": history,
+        "has_cases": has_cases(row),
         "may_export": actions.may_export(request.user, row),
         "files": [
             {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None} for name in names
         ],
         "names": " ".join(names),
+        **_release(request, row, releasing),
     }
-    return render(request, "compliance/audit.html", {**context, "tables": {records.name: records}})
+    tables = {table.name: table for table in (*beside, *context["releases"])}
+    return render(request, "compliance/audit.html", {**context, "tables": tables}, status=status)
+
+
+@cache_control(private=True, no_store=True)
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_audit(request: HttpRequest) -> HttpResponseBase:
+    """Ask for one audit or several: what they take is estimated first."""
+    return request_page(request, Door(template="compliance/request_audit.html", context={}, listed_at="audits"))
 
 
 @page
 def numbers(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """One table of an audit's numbers: a page, or the table alone for the page that opens it."""
-    row = _audit(request, number)
+    row = find_audit(request, number)
     if not row.complete:
         raise Http404("an audit that has not finished has no numbers")
     told, _, problem = _told(row)
@@ -101,7 +133,7 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
 @page
 def section(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """One section of report or annex that is opened: a page, or the section alone for the page that opens it."""
-    row = _audit(request, number)
+    row = find_audit(request, number)
     kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
     if kind is None or not row.complete:
         raise Http404("no such section")
@@ -121,7 +153,7 @@ def section(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
 @page
 def cases(request: HttpRequest, number: int) -> HttpResponseBase:
     """The cases behind a number; of pairs, one is open beside the list."""
-    row = _audit(request, number)
+    row = find_audit(request, number)
     evidence = _evidence(row)
     _viewed(request, row)
     design = row.plan.parsed
@@ -137,6 +169,8 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
         "roles": case_pages.ROLES,
         "flips": case_pages.FLIPS,
         "outcomes": [item.value for item in Outcome],
+        "views": views_of(request),
+        "at": request.path,
     }
     tables: list[Table] = []
     opened = ""
@@ -166,7 +200,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
 @page
 def case(request: HttpRequest, number: int, case_id: str) -> HttpResponseBase:
     """One case beside another one of the same application."""
-    row = _audit(request, number)
+    row = find_audit(request, number)
     evidence = _evidence(row)
     siblings = case_pages.application(evidence, case_id)
     if not siblings:
@@ -189,12 +223,17 @@ def case(request: HttpRequest, number: int, case_id: str) -> HttpResponseBase:
 
 
 @page
-def download(request: HttpRequest, number: int, name: str) -> FileResponse:
+def download(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """A published file, byte for byte as it was recorded."""
-    row = _audit(request, number)
+    row = find_audit(request, number)
     path = kept_file(row, name)
     if path is None:
         raise Http404("not on this server, or not the file that was recorded")
+    if from_elsewhere(request):
+        return redirect(row)  # a link on another site takes no file: its page shows it, and who clicks there means it
+    if request.method == "HEAD":  # nothing is taken
+        actions.require_export(audit=row, actor=site_actor(request))
+        return HttpResponse(headers={"Content-Length": str(path.stat().st_size)})
     actions.export_file(audit=row, name=name, actor=site_actor(request))
     return FileResponse(path.open("rb"), as_attachment=True, filename=f"{row.number}-{name}")
 
@@ -256,18 +295,43 @@ def _shown_as_recorded() -> Iterator[None]:
 
 def _viewed(request: HttpRequest, row: Audit) -> None:
     """Who looks at whose answers is on record, in the words of the address, before anything is shown."""
+    if request.method == "HEAD":
+        return  # nothing is shown
     what = request.get_full_path().removeprefix(row.get_absolute_url())
     actions.view_evidence(audit=row, what=what, actor=site_actor(request))
 
 
-def _audit(request: HttpRequest, number: int) -> Audit:
+def find_audit(request: HttpRequest, number: int) -> Audit:
     """An audit somebody may read. One they may not read is not there for them."""
     beside = ("plan", "model__language_model", "data", "design_decision")
     rows = Audit.objects.for_user(request.user).select_related(*beside)
     try:
         return rows.get(serial=number)
     except Audit.DoesNotExist:
-        raise Http404("no such audit") from None
+        raise _over(request, number) or Http404("no such audit") from None
+
+
+def _over(request: HttpRequest, number: int) -> Http404 | None:
+    """What was released to somebody and is over says so."""
+    rows = Release.objects.read_by(request.user).filter(audit__serial=number)
+    release = rows.select_related("audit").defer("audit__run_json").first()
+    if release is None:
+        return None
+    return Http404(f"{release.audit.number}: was released to you, {stands(release)}; expected a release in force")
+
+
+def _release(request: HttpRequest, row: Audit, refused: ReleaseForm | None) -> dict[str, Any]:
+    """What somebody may do about releases of an audit, and see of them."""
+    if access.only_examines(request.user):
+        mine = Release.objects.current().filter(audit=row, reader=request.user.pk).first()
+        return {"released": mine, "releases": []}
+    rows = Release.objects.for_user(request.user).filter(audit=row).select_related("reader", "audit__plan")
+    found = list(rows.defer("audit__run_json", "audit__plan__design_json"))
+    may = access.may(request.user, "add_release", row.team_id)
+    return {
+        "releases": [releases_table(found, lambda: found, own=False)] if found else [],
+        "releasing": (refused or ReleaseForm().for_audit(row)) if may else None,
+    }
 
 
 def _evidence(row: Audit) -> EvidenceFolder:

@@ -1,53 +1,36 @@
-"""How the models stand: the last finished audit of each, what it concluded, and when the next one is due."""
+"""How the models stand: the last audit that counts for each, what it concluded, and when the next one is due.
+
+What counts is said by `compliance.governance.standing`: a finished, governed audit that was large enough to tell. Trial
+runs move nothing; they are counted beside.
+"""
 
 from __future__ import annotations
 
-import json
-from calendar import monthrange
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.db.models import Max, Q
 from django.urls import reverse
 
 from auditor.records import Conclusion, Finding, Role, Severity
 from compliance.dashboard.records import finding
 from compliance.execution.job import JobState
-from compliance.models import Audit, FindingRow, MeasurementRow, PlanVersion
+from compliance.governance.revalidation import next_validation
+from compliance.governance.standing import could_tell
+from compliance.models import Approval, Audit, FindingRow, LanguageModel, MeasurementRow
+from compliance.models.versions import RiskTier
 from reports.wording import CONCLUSION_ORDER, QUIET, card_conclusion
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
     from compliance.models.audits import AuditQuerySet
 
-# Months from one validation to the next by model tier: this platform's default, since no law sets one. An institution
-# that revalidates more often does so before it is asked to.
-REVALIDATION_MONTHS = {1: 12, 2: 24, 3: 36, 4: 36}
-TIERS = tuple(REVALIDATION_MONTHS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditedModel:
-    """One language model with its last finished audit; ``model_id`` is the version that was audited."""
-
-    language_model: int
-    name: str
-    model_id: int
-    audit_id: int
-    audit: str
-    finished_at: datetime
-    tier: int
-    conclusion: Conclusion
-    due: datetime
-
-    @property
-    def link(self) -> str:
-        """Its page."""
-        return reverse("model", args=[self.model_id])
-
-    def overdue(self, now: datetime) -> int:
-        """Days since the next validation was due; 0 or less if it is not."""
-        return (now - self.due).days
+TIERS = tuple(RiskTier.values)
+NO_AUDIT, TRIALS, RETIRED = "no audit of it is finished", "only trial runs so far", "it is retired"
 
 
 class Finished(NamedTuple):
@@ -59,38 +42,136 @@ class Finished(NamedTuple):
     plan_id: int
     model_id: int
     language_model: int
+    governed: bool
+    tells: bool
+
+    @property
+    def number(self) -> str:
+        """What people call it."""
+        return f"A-{self.serial:04d}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it moves the standing of its model."""
+        return self.governed and self.tells
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """The audit on which a standing rests, and its conclusion."""
+
+    audit_id: int
+    audit: str
+    finished_at: datetime
+    conclusion: Conclusion
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditedModel:
+    """One language model of the register, and how it stands.
+
+    ``model_id`` is the version that its standing rests on, else the newest one; ``None`` where it has none. Without
+    ``basis`` it has no standing. Without ``due`` there is no date, and ``reason`` says why.
+    """
+
+    language_model: int
+    team_id: int
     name: str
+    model_id: int | None
+    tier: int
+    basis: Basis | None
+    trials: int
+    due: datetime | None
+    reason: str
+
+    @property
+    def link(self) -> str:
+        """Its page; empty while it has no version."""
+        return reverse("model", args=[self.model_id]) if self.model_id is not None else ""
+
+    def overdue(self, now: datetime) -> int:
+        """Days since the next validation was due; 0 or less if it is not."""
+        return (now - self.due).days if self.due is not None else 0
 
 
 def finished(audits: AuditQuerySet) -> list[Finished]:
     """The finished ones of these audits, newest first."""
-    rows = audits.filter(state=JobState.DONE, finished_at__isnull=False).order_by("-serial")
-    named = ("model__language_model_id", "model__language_model__name")
-    columns = ("pk", "serial", "finished_at", "plan_id", "model_id", *named)
+    rows = could_tell(audits.filter(state=JobState.DONE, finished_at__isnull=False)).order_by("-serial")
+    columns = ("pk", "serial", "finished_at", "plan_id", "model_id", "model__language_model_id", "governed", "tells")
     return [Finished(*row) for row in rows.values_list(*columns)]
 
 
-def audited_models(rows: Iterable[Finished]) -> list[AuditedModel]:
-    """Every language model that one of these audits is of, the most recently audited first."""
+def registered_models(
+    user: User | AnonymousUser, rows: Sequence[Finished], *, only: Iterable[int] | None = None
+) -> list[AuditedModel]:
+    """Every language model that somebody may see, those with the newest standing first, then by name.
+
+    Parameters
+    ----------
+    rows
+        The finished audits that they may read, newest first.
+    only
+        Keys of language models, if not all are asked for.
+    """
     last: dict[int, Finished] = {}
+    undecided: dict[int, Finished] = {}
     for row in rows:
-        last.setdefault(row.language_model, row)
+        if row.counts:
+            last.setdefault(row.language_model, row)
+        elif row.governed:
+            undecided.setdefault(row.language_model, row)
+    trials = Counter(row.language_model for row in rows if not row.governed)
     codes = gravest(row.pk for row in last.values())
-    tiers = _tiers({row.plan_id for row in last.values()})
-    return [
-        AuditedModel(
-            language_model=row.language_model,
-            name=row.name,
-            model_id=row.model_id,
-            audit_id=row.pk,
-            audit=f"A-{row.serial:04d}",
-            finished_at=row.finished_at,
-            tier=tiers[row.plan_id],
-            conclusion=codes.get(row.pk, Conclusion.NOT_TESTED),
-            due=months_after(row.finished_at, REVALIDATION_MONTHS[tiers[row.plan_id]]),
+    seen = Q(pk__in=LanguageModel.objects.for_user(user).values("pk")) | Q(pk__in={row.language_model for row in rows})
+    models = LanguageModel.objects.filter(seen)
+    if only is not None:
+        models = models.filter(pk__in=list(only))
+    columns = ("pk", "team_id", "name", "risk_tier", "approval", "newest")
+    found = []
+    for pk, team, name, tier, approval, newest in models.annotate(newest=Max("versions")).values_list(*columns):
+        on = last.get(pk)
+        due = next_validation(on.finished_at, tier=tier) if on is not None and approval != Approval.RETIRED else None
+        found.append(
+            AuditedModel(
+                language_model=pk,
+                team_id=team,
+                name=name,
+                model_id=on.model_id if on is not None else newest,
+                tier=tier,
+                basis=_basis(on, codes) if on is not None else None,
+                trials=trials[pk],
+                due=due,
+                reason="" if due else _no_date(approval, undecided.get(pk), trials[pk]),
+            )
         )
-        for row in last.values()
-    ]
+    return sorted(found, key=lambda item: (-_when(item), item.name.casefold(), item.language_model))
+
+
+def standing_ones(models: Iterable[AuditedModel]) -> list[AuditedModel]:
+    """Those of these models that have a standing."""
+    return [item for item in models if item.basis is not None]
+
+
+def _basis(row: Finished, codes: dict[int, Conclusion]) -> Basis:
+    return Basis(
+        audit_id=row.pk,
+        audit=row.number,
+        finished_at=row.finished_at,
+        conclusion=codes.get(row.pk, Conclusion.NOT_TESTED),
+    )
+
+
+def _when(item: AuditedModel) -> float:
+    return item.basis.finished_at.timestamp() if item.basis is not None else 0.0
+
+
+def _no_date(approval: str, undecided: Finished | None, trials: int) -> str:
+    """Why a model has no date for its next validation."""
+    if approval == Approval.RETIRED:
+        return RETIRED
+    if undecided is not None:
+        return f"{undecided.number} was too small to tell"
+    return TRIALS if trials else NO_AUDIT
 
 
 def gravest(audits: Iterable[int]) -> dict[int, Conclusion]:
@@ -116,21 +197,18 @@ def grave_findings(audits: Iterable[int]) -> dict[int, list[Finding]]:
 
 
 def tier_table(audited: list[AuditedModel]) -> list[dict[str, object]]:
-    """Tier × last conclusion: how many models; every count has an address."""
+    """Tier × last conclusion of the models that have a standing: how many; every count has an address."""
+    audited = standing_ones(audited)
     rows: list[dict[str, object]] = []
     for tier in TIERS:
         mine = [item for item in audited if item.tier == tier]
-        cells = [_cell(tier, code, sum(item.conclusion is code for item in mine)) for code in CONCLUSION_ORDER]
+        cells = [
+            _cell(tier, code, sum(item.basis is not None and item.basis.conclusion is code for item in mine))
+            for code in CONCLUSION_ORDER
+        ]
         if mine or tier < TIERS[-1]:
             rows.append({"tier": tier, "cells": [*cells, _cell(tier, None, len(mine))]})
     return rows
-
-
-def months_after(moment: datetime, months: int) -> datetime:
-    """The same day so many months later; the last of the month where it has no such day."""
-    year, month = divmod(moment.month - 1 + months, 12)
-    year, month = moment.year + year, month + 1
-    return moment.replace(year=year, month=month, day=min(moment.day, monthrange(year, month)[1]))
 
 
 def history(audits: AuditQuerySet, language_model: int) -> list[Audit]:
@@ -139,12 +217,7 @@ def history(audits: AuditQuerySet, language_model: int) -> list[Audit]:
     return list(rows.order_by("serial").defer("run_json", "plan__design_json", "data__mapping", "model__manifest"))
 
 
-def _tiers(plans: Iterable[int]) -> dict[int, int]:
-    designs = PlanVersion.objects.filter(pk__in=list(plans)).order_by().values_list("pk", "design_json")
-    return {pk: int(json.loads(design)["use"]["model_tier"]) for pk, design in designs}
-
-
 def _cell(tier: int, code: Conclusion | None, count: int) -> dict[str, object]:
-    words = f"tier={tier}" + (f"&conclusion={code.value}" if code else "")
+    words = f"tier={tier}&" + (f"conclusion={code.value}" if code else "audited=yes")
     shade = 0 if not count else 1 if count < 3 else 2 if count < 6 else 3
     return {"count": count, "shade": shade, "link": f"{reverse('models')}?{words}"}

@@ -26,7 +26,7 @@ def singles_table(audit: Audit, found: CasePage, every: Every) -> Table:
     return Table(
         name="cases",
         title="Cases",
-        kind="wraps",
+        kind="wraps folds",
         about=audit.number,
         rows=found.rows,
         every=every,
@@ -47,7 +47,7 @@ def pairs_table(audit: Audit, asked: CaseFilter, found: CasePage, every: Every, 
     return Table(
         name="pairs",
         title="Cases",
-        kind="wraps",
+        kind="wraps folds",
         about=audit.number,
         rows=found.rows,
         every=every,

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
+from django.core.paginator import Page, Paginator
 from django.http import QueryDict
 
 from auditor.records import Outcome
@@ -70,6 +71,11 @@ class CasePage:
     def pages(self) -> int:
         """How many pages there are."""
         return max(1, -(-self.total // PAGE))
+
+    @property
+    def listed(self) -> Page[int]:
+        """The same as other lists have it, for the way to other pages."""
+        return Paginator(range(self.total), PAGE).page(self.page)
 
 
 def filter_from(asked: QueryDict, *, evidence: EvidenceFolder, planned: Collection[str]) -> CaseFilter:

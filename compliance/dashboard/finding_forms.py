@@ -23,7 +23,8 @@ def _text(label: str, *, required: bool = False, help_text: str = "", rows: int 
     return forms.CharField(label=label, required=required, max_length=LONGEST, widget=widget, help_text=help_text)
 
 
-def _day(label: str, help_text: str = "", *, required: bool = False) -> forms.DateField:
+def day_field(label: str, help_text: str = "", *, required: bool = False) -> forms.DateField:
+    """A day, chosen by the browser's own means."""
     # Browsers read the day of such a box in this form alone; any other stands there as an empty box.
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     return forms.DateField(label=label, required=required, widget=widget, help_text=help_text)
@@ -35,7 +36,7 @@ class MoveForm(forms.Form):
     to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
     said = _text("Rationale", help_text="Why, in a sentence or two; it stays with the finding.")
-    until = _day("Accepted until", help_text="A day to come within a year, on which the finding opens again.")
+    until = day_field("Accepted until", help_text="A day to come within a year, on which the finding opens again.")
 
     def for_way(self, way: Transition, *, revision: int) -> MoveForm:
         """The form of one way, told from the others of the page by its identifiers, of what the page shows."""
@@ -64,7 +65,7 @@ class AnswerForm(forms.Form):
     """Who owns it, until when, what they say to it and what they plan."""
 
     owner: Any = forms.ModelChoiceField(User.objects.none(), required=False, empty_label="Nobody yet")
-    due = _day("Due date")
+    due = day_field("Due date")
     response = _text("Response", help_text="What the owner says to it.")
     remediation = _text("Remediation plan", help_text="What will be changed, by whom, and how it will show.")
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)

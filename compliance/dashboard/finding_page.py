@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from django.contrib.auth import get_user_model
 
 from auditor.records import Measurement
 from compliance.access.roles import PERMISSIONS, Role
 from compliance.actions.findings import WRITE, Way
+from compliance.dashboard.event_lines import FIELDS
 from compliance.dashboard.model_page import version_words
 from compliance.dashboard.records import measurement
-from compliance.governance.finding_states import FindingState
 from compliance.governance.finding_trends import FindingTrend
-from compliance.models import Event, FindingRecord, LanguageModelVersion, Membership, Sighting
+from compliance.models import FindingRecord, LanguageModelVersion, Membership, Sighting
 from reports import sentences
-
-SAID = {
-    "finding.opened": "opened by {audit} at severity {severity}",
-    "finding.seen_again": "seen again in {audit} at severity {severity}: {trend}",
-    "finding.reopened": "seen again in {audit} and opened again, from {from}",
-    "finding.acceptance_expired": "opened again: the acceptance ran until {accepted_until}",
-    "finding.acknowledged": "acknowledged",
-    "finding.action_planned": "action planned",
-    "finding.in_remediation": "remediation started",
-    "finding.sent_back": "sent back to remediation",
-    "finding.ready_for_validation": "handed over for validation",
-    "finding.closed_validated": "closed after validation: {said}",
-    "finding.risk_accepted": "risk accepted until {until}: {said}",
-    "finding.rejected_with_rationale": "rejection confirmed, as {rejection_proposed_by} proposed: {said}",
-    "finding.rejection_proposed": "rejection proposed: {said}",
-    "finding.commented": "commented",
-    "finding.fix_attached": "evidence of the fix attached: {file_name}",
-    "finding.file_downloaded": "downloaded {file}",
-    "finding.retest_requested": "retest asked for: {audit}",
-}
-FIELDS = {"owner": "owner", "due": "due date", "response": "response", "remediation": "remediation plan"}
-ERASED = "what it said was erased"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +27,6 @@ class SightingLine:
     version: str
     measurement: Measurement | None
     change: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class HistoryLine:
-    """Something that happened to it."""
-
-    seq: int
-    at: datetime
-    actor: str
-    role: str
-    action: str
-    what: str
-    details: str
-    hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,53 +65,6 @@ def _change(row: Sighting, before: Sighting | None) -> str:
     return f"{words}: {earlier} in {before.audit.number}, now {later}"
 
 
-def history_lines(events: Iterable[Event]) -> Iterator[HistoryLine]:
-    """What the event log tells of it, in words."""
-    for event in events:
-        payload = getattr(event, "payload", None)
-        told: dict[str, Any] | None = None if payload is None else json.loads(payload.data_json)
-        yield HistoryLine(
-            seq=event.seq,
-            at=datetime.fromisoformat(event.ts),
-            actor=event.actor,
-            role=event.role,
-            action=event.action,
-            what=_words(event.action, told),
-            details="" if payload is None else payload.data_json,
-            hash=event.hash,
-        )
-
-
-def _words(action: str, told: dict[str, Any] | None) -> str:
-    if told is None:
-        return f"{action.partition('.')[2].replace('_', ' ')}; {ERASED}"
-    if action == "finding.answered":
-        changed = [name for name in FIELDS if name in told]
-        return "; ".join(
-            f"{FIELDS[name]}: {told[name]['to'] or 'none'}" if name in ("owner", "due") else f"{FIELDS[name]} written"
-            for name in changed
-        )
-    shown = {name: _shown(name, value) for name, value in told.items()}
-    known = {"rejection_proposed_by": "somebody", "until": "", "said": "", **shown}
-    words = SAID.get(action, action).format_map(_Missing(known))
-    if action == "finding.seen_again" and "rejection_proposed_by" in told:
-        words = f"{words}; the rejection that {known['rejection_proposed_by']} proposed is dropped"
-    return words
-
-
-class _Missing(dict[str, Any]):
-    """Words of which a later version may leave one out."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
-
-
-def _shown(name: str, value: Any) -> Any:
-    if name in ("from", "to") and value in list(FindingState):
-        return FindingState(value).label.lower()
-    return FindingTrend(value).label if name == "trend" and value in list(FindingTrend) else value
-
-
 def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
     """Ways that are not open to this person now: what stands against each, and who goes it."""
     closed = [way for way in ways if not way.allowed or way.refusal]
@@ -155,7 +72,8 @@ def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
     return [
         Waiting(
             verb=way.transition.verb,
-            why=way.refusal,
+            # Who does not hold the role is told nothing of themselves: the way may be open to whoever is named.
+            why=way.refusal if way.allowed else way.refusal_to_anybody,
             who=_who(way.transition.role, names),
         )
         for way in closed
@@ -187,3 +105,16 @@ def _who(role: Role | None, names: dict[Role, list[str]]) -> str:
         return "the system"
     members = names.get(role, [])
     return f"{role.label}: {', '.join(members)}" if members else f"{role.label}: nobody in the team yet"
+
+
+def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Where an answer that was refused differs from what is saved: name of the box, what is saved, what was sent."""
+    saved = {"due": f"{record.due:%Y-%m-%d}" if record.due else ""} | {
+        name: str(getattr(record, name)) for name in ("response", "remediation")
+    }
+    found = [(FIELDS[name], theirs, str(sent.get(name, ""))) for name, theirs in saved.items()]
+    chosen = str(sent.get("owner", ""))
+    if str(record.owner_id or "") != chosen:
+        other = get_user_model().objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        found.insert(0, (FIELDS["owner"], str(record.owner or ""), str(other or "")))
+    return [(name[:1].upper() + name[1:], theirs, yours) for name, theirs, yours in found if theirs != yours]

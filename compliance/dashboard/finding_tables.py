@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from compliance.dashboard.finding_page import HistoryLine, SightingLine
+from compliance.dashboard.finding_page import SightingLine
 from compliance.dashboard.links import cases_link
 from compliance.dashboard.list_tables import Every, audit_link
 from compliance.models import FindingNote, FindingRecord
@@ -23,6 +23,7 @@ def records_table(rows: Sequence[Any], every: Every, *, today: date, name: str =
     """Findings over all audits; rows as `finding_list.shown` gives them."""
     return Table(
         name=name,
+        kind="folds",
         title="Findings",
         rows=rows,
         every=every,
@@ -72,6 +73,7 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
     """The audits that saw it, newest first."""
     return Table(
         name="sightings",
+        kind="folds",
         title="Audits that saw it",
         about=record.number,
         rows=lines,
@@ -150,27 +152,6 @@ def notes_table(notes: Sequence[FindingNote], record: FindingRecord) -> Table:
     )
 
 
-def events_table(lines: Iterable[HistoryLine], every: Every, record: FindingRecord) -> Table:
-    """Everything that happened to it, newest first."""
-    return Table(
-        name="events",
-        title="History",
-        about=record.number,
-        rows=lines,
-        every=every,
-        columns=(
-            Column("seq", "No.", lambda line: line.seq, lambda line: str(line.seq)),
-            Column("at", "When (UTC)", lambda line: line.at, lambda line: utc(line.at)),
-            Column("actor", "Who", lambda line: line.actor),
-            Column("role", "Through", lambda line: line.role),
-            Column("action", "", lambda line: line.action),
-            Column("what", "What", lambda line: line.what, None, "long"),
-            Column("details", "", lambda line: line.details),
-            Column("hash", "", lambda line: line.hash),
-        ),
-    )
-
-
 def audit_findings_table(sightings: Sequence[Any], *, today: date, about: str) -> Table:
     """What became of the findings of one audit."""
     return Table(
@@ -208,7 +189,8 @@ def _estimate_cell(line: SightingLine) -> str:
     if line.measurement is None:
         return numbers.DASH
     at = cases_link(line.sighting.audit, line.measurement.cases)
-    return format_html('<a href="{}">{}</a>', at, interval_words(line.measurement))
+    words = interval_words(line.measurement)
+    return format_html('<a href="{}">{}</a>', at, words) if at else words
 
 
 def _file_cell(note: FindingNote) -> str:

@@ -11,7 +11,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -20,53 +19,33 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
 
 from auditor.canonical import sha256_json
-from auditor.records import Severity
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.actions.findings import ANSWER, VALIDATE, WRITE, answers_for, ways_for
 from compliance.actions.retests import newest_retest
 from compliance.dashboard import finding_list, finding_page, finding_tables
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.finding_forms import AnswerForm, MoveForm, NoteForm, RejectionForm, RetestForm
-from compliance.dashboard.home_page import AGES
 from compliance.dashboard.links import cases_link
-from compliance.dashboard.pages import page
+from compliance.dashboard.list_pages import list_page
+from compliance.dashboard.pages import for_officers, page
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.governance.finding_states import ANSWERED_IN, FindingState
-from compliance.models import Event, FindingNote, FindingRecord, NotePurpose
+from compliance.models import FindingNote, FindingRecord, NotePurpose
 from compliance.tables.pages import page_of
 
-LINES = 25
-EVENTS_SHOWN = 50
 REFUSED, WRONG = 409, 400
 Sent = forms.Form | None
 
 
 @page
+@for_officers
 def findings(request: HttpRequest) -> HttpResponseBase:
     """Findings over all audits, worst first."""
     access.need(request.user, "view_audit")
-    now, rows = timezone.now(), FindingRecord.objects.for_user(request.user)
-    owners = finding_list.owners_of(rows)
-    asked = finding_list.asked_from(request.GET, owners=owners)
-    found = finding_list.records_of(rows, asked, now=now)
-    # Their keys are sorted, and only those of one page are read with what stands beside them.
-    listed = Paginator(found.values_list("pk", flat=True), LINES).get_page(request.GET.get("page"))
-    by_key = finding_list.shown(rows.dated()).in_bulk(list(listed.object_list))
-    shown = [by_key[pk] for pk in listed.object_list]
-    context = {
-        "listed": listed,
-        "rows": shown,
-        "filter": asked,
-        "asked": asked.query,
-        "ages": AGES,
-        "owners": owners,
-        "severities": list(reversed(Severity)),
-        "states": list(FindingState),
-        "sorts": {name: words for name, (words, _) in finding_list.SORTS.items()},
-    }
-    table = finding_tables.records_table(shown, lambda: finding_list.every(found), today=now.date())
-    return page_of(request, "compliance/findings.html", context, [table])
+    rows = FindingRecord.objects.for_user(request.user)
+    return list_page(request, "compliance/findings.html", finding_list.listing(rows, now=timezone.now()))
 
 
 @page
@@ -207,7 +186,7 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
     last = lines[0].sighting if lines else None
     may = {name: access.may(request.user, name, record.team_id) for name in (ANSWER, VALIDATE, WRITE, "run_audit")}
     own, answering = answers_for(record, actor), may[ANSWER] and record.stands in ANSWERED_IN
-    events = Event.objects.for_user(request.user).filter(object=record.number).select_related("payload")
+    history = history_of(request.user, record.number, about=record.number, details=True)
     versions = finding_page.other_versions(record)
     proposing = record.stands is FindingState.OPEN and may[VALIDATE] and not own and not record.rejection_by
     notes = list(FindingNote.objects.for_user(request.user).filter(record=record).select_related("record"))
@@ -234,21 +213,18 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
         ],
         "proposing": _kept(RejectionForm, sent) if proposing else None,
         "answering": _answer_form(record, sent) if answering else None,
+        "apart": finding_page.apart(record, sent.data) if isinstance(sent, AnswerForm) and status == REFUSED else (),
         "noting": _kept(NoteForm, sent).offer(fix=answering) if may[WRITE] else None,
         "retesting": _retest_form(record, versions, sent) if may["run_audit"] and record.stands.live else None,
         "who_comments": finding_page.who_comments(),
         "refused": sent.non_field_errors() if sent is not None else (),
         "notes": notes,
-        "events": events.count(),
+        "history": history,
     }
     tables = [
         finding_tables.sightings_table(lines, record),
         *([finding_tables.notes_table(notes, record)] if notes else []),
-        finding_tables.events_table(
-            list(finding_page.history_lines(events[:EVENTS_SHOWN])),
-            lambda: finding_page.history_lines(events.iterator(EVENTS_SHOWN)),
-            record,
-        ),
+        history.table,
     ]
     return page_of(request, "compliance/finding.html", context, tables, status=status)
 

@@ -363,7 +363,7 @@ def _run(made: dict[Any, Any], newest: Audit | None, reported: Audit | None) -> 
     if not all(made.values()):
         return step
     model, data, plan = (row.pk for row in made.values())
-    address = f"{reverse('admin:compliance_audit_request')}?plans={plan}&models={model}&data={data}"
+    address = f"{reverse('audit_request')}?plans={plan}&models={model}&data={data}"
     return replace(step, button="Estimate the audit", link=address)
 
 

@@ -11,22 +11,30 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 
 from compliance.access.permissions import teams_where
+from compliance.actions.approvals import APPROVE
+from compliance.actions.schedules import RUN
 from compliance.dashboard.audited_models import AuditedModel
 from compliance.execution.job import JobState
 from compliance.governance.finding_states import ANSWERED_IN, FindingState
+from compliance.governance.revalidation import SOON_DAYS
 from compliance.models import (
+    AuditSchedule,
+    DesignState,
     FindingRecord,
     PlanDecision,
     PlanDraft,
     Registration,
     RegistrationState,
     Release,
+    ScheduleState,
     SystemListing,
     SystemState,
+    VersionDecision,
+    VersionState,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +46,8 @@ if TYPE_CHECKING:
 
 MOST = 25
 """Of one kind; whoever has more of it begins with these."""
-SOON = timedelta(days=60)
-"""How long before it ends an acceptance is called up."""
+SOON = timedelta(days=SOON_DAYS)
+"""How long before it ends an acceptance is called up, and a validation before it is due."""
 STOPPED = {
     JobState.FAILED: "See why it failed",
     JobState.PAUSED: "See why it paused, and go on with it",
@@ -65,16 +73,19 @@ def tasks(audits: AuditQuerySet, user: Somebody, *, audited: Sequence[AuditedMod
     Parameters
     ----------
     audits
-        Those that they may read. Runs that stopped and models due for validation wait for whoever asked for the audit;
-        where nobody with an account did, for everybody.
+        Those that they may read. Runs that stopped wait for whoever asked for the audit; where nobody with an account
+        did, for everybody.
     audited
-        The models that were audited, with the day on which each is due.
+        The models that have a standing, with the day on which each is due. They wait for whoever may run audits.
     """
     found = [
-        *_validations(audits, user, audited=audited, now=now),
+        *_validations(user, audited=audited, now=now),
+        *_held(user),
         *_findings(user, today=now.date()),
         *_acceptances(user, today=now.date()),
         *_designs(user),
+        *_returned_designs(user),
+        *_versions(user),
         *_systems(user),
         *_registrations(user),
         *_stopped(audits, user),
@@ -88,21 +99,49 @@ def _theirs(audits: AuditQuerySet, user: Somebody) -> AuditQuerySet:
     return audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
 
 
-def _validations(
-    audits: AuditQuerySet, user: Somebody, *, audited: Sequence[AuditedModel], now: datetime
-) -> Iterator[Task]:
-    keys = [item.audit_id for item in audited if item.due <= now]
-    mine = set(_theirs(audits, user).filter(pk__in=keys).order_by().values_list("pk", flat=True)) if keys else set()
-    for item in sorted(audited, key=lambda item: item.due):
-        if item.due <= now and item.audit_id in mine:
-            yield Task(
-                words="Repeat the validation",
-                link=item.link,
-                subject=item.name,
-                detail=f"Tier {item.tier}, last audit {item.audit}",
-                due=item.due,
-                late=True,
-            )
+def _validations(user: Somebody, *, audited: Sequence[AuditedModel], now: datetime) -> Iterator[Task]:
+    """Models that are due, and those that soon will be and for which nothing is scheduled by then."""
+    teams = teams_where(user, RUN)
+    mine = [
+        item
+        for item in audited
+        if item.due is not None and item.due <= now + SOON and (teams is None or item.team_id in teams)
+    ]
+    keys = [item.language_model for item in mine]
+    scheduled: dict[int, date] = {}
+    if keys:
+        rows = AuditSchedule.objects.filter(state=ScheduleState.ACTIVE, language_model__in=keys).order_by("-next_on")
+        scheduled = dict(rows.values_list("language_model", "next_on"))
+    for item in sorted(mine, key=lambda item: item.due or now)[:MOST]:
+        late, day = item.due is not None and item.due <= now, scheduled.get(item.language_model)
+        if not late and day is not None and item.due is not None and day <= item.due.date():
+            continue
+        then = f"; scheduled for {day:%d %b %Y}" if day is not None else ""
+        yield Task(
+            words="Repeat the validation" if late else "Plan the next validation",
+            link=item.link,
+            subject=item.name,
+            detail=f"Tier {item.tier}, stands on {item.basis.audit if item.basis else 'nothing'}{then}",
+            due=item.due,
+            late=late,
+        )
+
+
+def _held(user: Somebody) -> Iterator[Task]:
+    """Schedules that were due and could not start."""
+    within = _within(user, RUN, Q(state=ScheduleState.HELD))
+    if within is None:
+        return
+    rows = AuditSchedule.objects.for_user(user).filter(within).select_related("language_model")
+    for row in rows.order_by("next_on", "pk")[:MOST]:
+        yield Task(
+            words="See why a scheduled audit could not start",
+            link=row.get_absolute_url(),
+            subject=row.language_model.name,
+            detail=row.problem,
+            due=_moment(row.next_on),
+            late=True,
+        )
 
 
 def _stopped(audits: AuditQuerySet, user: Somebody) -> Iterator[Task]:
@@ -167,10 +206,10 @@ def _designs(user: Somebody) -> Iterator[Task]:
     within = _within(user, "approve_planversion", Q(plan__isnull=False))
     if within is None:
         return
-    decided = Exists(PlanDecision.objects.filter(plan=OuterRef("plan")))
     name = user.get_username()
     rows = PlanDraft.objects.for_user(user).filter(within).exclude(Q(begun_by=name) | Q(changed_by=name))
-    waiting = rows.filter(~decided).order_by("changed_at").defer("text", "origin_text", "agreed")[:MOST]
+    waiting = rows.alias(stands=_stands()).filter(Q(stands=None) | Q(stands=DesignState.PROPOSED))
+    waiting = waiting.order_by("changed_at").defer("text", "origin_text", "agreed")[:MOST]
     for row in {row.plan_id: row for row in waiting}.values():
         yield Task(
             words="Decide on a design",
@@ -178,6 +217,51 @@ def _designs(user: Somebody) -> Iterator[Task]:
             subject=row.name,
             detail=f"registered by {row.changed_by}",
         )
+
+
+def _returned_designs(user: Somebody) -> Iterator[Task]:
+    """Designs that came back to whoever wrote them, until a copy is registered or they are submitted again."""
+    if not user.is_authenticated:
+        return
+    name = user.get_username()
+    rows = PlanDraft.objects.for_user(user).filter(Q(begun_by=name) | Q(changed_by=name), plan__isnull=False)
+    corrected = Exists(PlanDraft.objects.filter(copy_of=OuterRef("plan"), plan__isnull=False))
+    back = rows.alias(stands=_stands()).filter(~corrected, stands=DesignState.RETURNED)
+    for row in back.order_by("changed_at").defer("text", "origin_text", "agreed")[:MOST]:
+        yield Task(
+            words="Returned to you: correct a design, or answer the comments",
+            link=reverse("plan", args=[row.plan_id]),
+            subject=row.name,
+            detail="returned with comments",
+        )
+
+
+def _stands() -> Subquery:
+    """Where the design of a draft stands; nothing while nobody decided."""
+    return Subquery(PlanDecision.objects.filter(plan=OuterRef("plan")).order_by("-pk").values("state")[:1])
+
+
+def _versions(user: Somebody) -> Iterator[Task]:
+    """Versions to decide on, and those that came back to whoever proposed them."""
+    rows = VersionDecision.objects.for_user(user).newest().select_related("version__language_model")
+    rows = rows.defer("version__manifest").order_by("pk")
+    teams = _within(user, APPROVE, Q(state=VersionState.PROPOSED), team="version__language_model__team")
+    if teams is not None:
+        for row in rows.filter(teams).exclude(decided_by_user=user.pk)[:MOST]:
+            yield _version("Decide on a version of a model", row, f"proposed by {row.decided_by}")
+    proposed = VersionDecision.objects.filter(version=OuterRef("version"), state=VersionState.PROPOSED)
+    mine = Subquery(proposed.order_by("-pk").values("decided_by_user")[:1])
+    for row in rows.alias(proposer=mine).filter(proposer=user.pk, state=VersionState.RETURNED)[:MOST]:
+        yield _version("Returned to you: a version of a model", row, f"{row.decided_by}: {row.reason}"[:200])
+
+
+def _version(words: str, row: VersionDecision, detail: str) -> Task:
+    return Task(
+        words=words,
+        link=reverse("model_approval", args=[row.version_id]),
+        subject=row.version.language_model.name,
+        detail=detail,
+    )
 
 
 def _systems(user: Somebody) -> Iterator[Task]:
@@ -211,7 +295,7 @@ def _registrations(user: Somebody) -> Iterator[Task]:
 def _released(user: Somebody, *, now: datetime) -> Iterator[Task]:
     if not user.is_authenticated:
         return
-    rows = Release.objects.current().filter(reader=user.pk).select_related("audit__plan")
+    rows = Release.objects.current().read_by(user).select_related("audit__plan")
     for row in rows.order_by("expires_at").defer("audit__run_json", "audit__plan__design_json")[:MOST]:
         yield Task(
             words="Read what was released to you",
@@ -222,12 +306,12 @@ def _released(user: Somebody, *, now: datetime) -> Iterator[Task]:
         )
 
 
-def _within(user: Somebody, permission: str, also: Q) -> Q | None:
+def _within(user: Somebody, permission: str, also: Q, *, team: str = "team") -> Q | None:
     """``also``, narrowed to the teams in which somebody holds a permission; ``None`` where they hold it nowhere."""
     teams: Iterable[int] | None = teams_where(user, permission)
     if teams is None:
         return also
-    return also & Q(team__in=teams) if teams else None
+    return also & Q(**{f"{team}__in": teams}) if teams else None
 
 
 def _moment(day: date | None) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -95,7 +96,12 @@ def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
             Column("data", "", lambda line: line["audit"].data.name),
             Column("prompts", "", lambda line: line["audit"].prompts),
             Column("state", "", lambda line: line["audit"].get_state_display()),
-            Column("governed", "", lambda line: line["audit"].governed),
+            Column(
+                "governed",
+                "Kind",
+                lambda line: line["audit"].governed,
+                lambda line: "Governed" if line["audit"].governed else "Trial run",
+            ),
             Column("conclusion", "Conclusion", _lead_code, lambda line: concluded(line["audit"], _lead_code(line))),
             Column(
                 "findings",
@@ -138,48 +144,86 @@ def _counts_cell(line: Mapping[str, Any]) -> str:
 
 
 def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
-    """Audited models; a line has ``audited``, the ``days`` it is overdue, and the audits ``under_way``."""
+    """Models of the register.
+
+    A line has the ``model``, how many ``versions`` it has and how they are ``approved``, how it stands (``audited``),
+    the ``days`` it is overdue, and the audits ``under_way``.
+    """
     return Table(
         name="models",
         title="Models",
         rows=lines,
         every=every,
         columns=(
-            Column("model", "Model", lambda line: line["audited"].name, _audited_link, "long"),
+            Column("model", "Model", lambda line: line["model"].name, _model_link, "long"),
             Column("tier", "Tier", lambda line: line["audited"].tier),
-            Column(
-                "conclusion",
-                "Last conclusion",
-                lambda line: line["audited"].conclusion.value,
-                lambda line: code(line["audited"].conclusion),
-            ),
-            Column("audit", "Last audit", lambda line: line["audited"].audit, _last_audit_cell),
-            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("approved", "Approved", lambda line: line["approved"], None, "long"),
+            Column("conclusion", "Last conclusion", _standing_code, _standing_cell),
+            Column("audit", "Rests on", _standing_audit, _last_audit_cell),
+            Column("finished_at", "", _standing_day),
+            Column("trial_runs", "Trial runs", lambda line: line["audited"].trials, None, "num"),
             Column("under_way", "", lambda line: ", ".join(audit.number for audit in line["under_way"])),
-            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell, "num"),
+            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell),
+            Column("no_date_because", "", lambda line: line["audited"].reason),
             Column("days_overdue", "", lambda line: max(0, line["days"])),
+            Column("versions", "", lambda line: line["versions"]),
+            Column("team", "", lambda line: line["model"].team.name),
+            Column("owner", "", lambda line: line["model"].owner),
+            Column("purpose", "", lambda line: line["model"].purpose),
+            Column("access", "", lambda line: line["model"].get_access_display()),
         ),
     )
 
 
-def _audited_link(line: Mapping[str, Any]) -> SafeString:
-    return format_html('<a href="{}">{}</a>', line["audited"].link, line["audited"].name)
+def _standing_code(line: Mapping[str, Any]) -> str | None:
+    basis = line["audited"].basis
+    return basis.conclusion.value if basis is not None else None
+
+
+def _standing_cell(line: Mapping[str, Any]) -> SafeString | str:
+    basis = line["audited"].basis
+    return code(basis.conclusion) if basis is not None else numbers.DASH
+
+
+def _standing_audit(line: Mapping[str, Any]) -> str | None:
+    basis = line["audited"].basis
+    return basis.audit if basis is not None else None
+
+
+def _standing_day(line: Mapping[str, Any]) -> datetime | None:
+    basis = line["audited"].basis
+    return basis.finished_at if basis is not None else None
+
+
+def _model_link(line: Mapping[str, Any]) -> str:
+    audited: AuditedModel = line["audited"]
+    if not audited.link:
+        return format_html("{} <small>no version yet</small>", audited.name)
+    return _audited_link(line)
+
+
+def _audited_link(line: Mapping[str, Any]) -> SafeString | str:
+    audited: AuditedModel = line["audited"]
+    return format_html('<a href="{}">{}</a>', audited.link, audited.name) if audited.link else audited.name
 
 
 def _last_audit_cell(line: Mapping[str, Any]) -> SafeString:
-    under_way = format_html_join(
-        "", " {} {}", ((audit_link(audit), progress(audit)) for audit in line.get("under_way", ()))
-    )
+    under_way = format_html_join("", " {} {}", ((audit_link(audit), progress(audit)) for audit in line["under_way"]))
     return format_html("{}{}", _last_audit(line["audited"]), under_way)
 
 
-def _last_audit(audited: AuditedModel) -> SafeString:
-    at = reverse("audit", args=[audited.audit])
-    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.audit, day(audited.finished_at))
+def _last_audit(audited: AuditedModel) -> SafeString | str:
+    if audited.basis is None:
+        return numbers.DASH
+    at = reverse("audit", args=[audited.basis.audit])
+    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.basis.audit, day(audited.basis.finished_at))
 
 
 def _due_cell(line: Mapping[str, Any]) -> str:
-    said = day(line["audited"].due)
+    audited: AuditedModel = line["audited"]
+    if audited.due is None:
+        return format_html("{} <small>{}</small>", numbers.DASH, audited.reason)
+    said = day(audited.due)
     return format_html('<span class="late">{}</span>', said) if line["days"] > 0 else said
 
 
@@ -193,10 +237,8 @@ def overdue_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
         columns=(
             Column("model", "Model", lambda line: line["audited"].name, _overdue_cell),
             Column("tier", "", lambda line: line["audited"].tier),
-            Column(
-                "audit", "Last audit", lambda line: line["audited"].audit, lambda line: _last_audit(line["audited"])
-            ),
-            Column("finished_at", "", lambda line: line["audited"].finished_at),
+            Column("audit", "Rests on", _standing_audit, lambda line: _last_audit(line["audited"])),
+            Column("finished_at", "", _standing_day),
             Column("due", "", lambda line: line["audited"].due),
             Column("days_overdue", "Overdue", lambda line: line["days"], _days_cell, "num"),
         ),
@@ -216,6 +258,7 @@ def tasks_table(tasks: Sequence[Any], every: Every) -> Table:
     """What waits for somebody."""
     return Table(
         name="tasks",
+        kind="folds",
         title="My tasks",
         rows=tasks,
         every=every,
@@ -244,11 +287,12 @@ def _task_due(task: Any) -> str:
     return format_html('<span class="late">{}</span>', said or "overdue") if task.late else said or numbers.DASH
 
 
-def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
-    """All audits of a model; a line has ``audit``, ``version`` and ``conclusion``."""
+def history_table(lines: Sequence[Mapping[str, Any]], *, name: str, trials: bool = False) -> Table:
+    """Audits of a model, governed or trial runs; a line has ``audit``, ``version``, ``conclusion`` and ``tells``."""
     return Table(
-        name="history",
-        title=f"Audits of {name}",
+        name="trial-runs" if trials else "history",
+        kind="folds",
+        title=f"{'Trial runs' if trials else 'Governed audits'} of {name}",
         rows=lines,
         columns=(
             Column("audit", "Audit", lambda line: line["audit"].number, lambda line: audit_link(line["audit"])),
@@ -268,9 +312,21 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str) -> Table:
                 lambda line: line["conclusion"] if line["audit"].complete else None,
                 lambda line: concluded(line["audit"], line["conclusion"]),
             ),
+            *([] if trials else [_counts_column()]),
             _finished(lambda line: line["audit"]),
         ),
     )
+
+
+def _counts_column() -> Column:
+    """Whether an audit moves the standing of its model."""
+
+    def words(line: Mapping[str, Any]) -> str:
+        if not line["audit"].complete:
+            return numbers.DASH
+        return "yes" if line["tells"] else "no: too small to tell"
+
+    return Column("counts", "Moves the standing", lambda line: bool(line["tells"]), words)
 
 
 def _plan_cell(line: Mapping[str, Any]) -> SafeString:
@@ -307,8 +363,9 @@ def trend_table(trend: Trend, *, number: int) -> Table:
     )
 
 
-def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> SafeString:
-    return format_html('<a href="{}">{}</a>', cases_link(row[0], row[2].cases), interval_words(row[2]))
+def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> str:
+    at, words = cases_link(row[0], row[2].cases), interval_words(row[2])
+    return format_html('<a href="{}">{}</a>', at, words) if at else words
 
 
 def severity_table(rows: Sequence[Mapping[str, Any]], ages: Sequence[Age]) -> Table:

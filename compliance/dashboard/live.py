@@ -21,11 +21,13 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from compliance import actions
+from compliance.audits.pace import TimeLeft, left_of, paces_of, pieces_before, pieces_of, time_left
 from compliance.exceptions import ComplianceError
 from compliance.execution.job import JobState
 from compliance.execution.runner import phase_of
 from compliance.governance.events import Actor, site_actor
 from compliance.models import Audit, ChunkState, Event, Worker
+from reports import numbers
 
 LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
@@ -59,6 +61,14 @@ class Phase:
     def mark(self) -> str:
         """The sign before it."""
         return {"done": "✓", "on": "▸"}.get(self.stage, "·")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InHand:
+    """A chunk that is being worked on, since so many seconds."""
+
+    index: int
+    seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +141,7 @@ def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
         kind=Min("kind", filter=Q(state=ChunkState.RUNNING)),
     )
     rate = _rate(audit, now)
-    left = audit.prompts - audit.prompts_done
+    left, rests_on = _left(audit, counts)
     stopping = audit.state == JobState.CANCELLING
     force_at = audit.stop_requested_at + FORCE_AFTER if stopping and audit.stop_requested_at else None
     return {
@@ -142,13 +152,46 @@ def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
         "log": _log(audit),
         "counts": counts,
         "rate": rate,
-        "minutes": left / rate / 60 if rate and audit.state == JobState.RUNNING else None,
+        "left": left,
+        "minutes": left.seconds / 60 if left else None,
+        "rests_on": rests_on,
+        "in_hand": _in_hand(audit, now) if audit.state in (JobState.RUNNING, JobState.CANCELLING) else None,
+        "stopping": stopping,
+        "stopped": _stopped_words(audit) if audit.state == JobState.CANCELLED else "",
         "listening": Worker.objects.listening(audit.queue) if audit.queue else None,
         "may_stop": request.user.has_perm("compliance.cancel_audit") and audit.active and not stopping,
         "may_force": request.user.has_perm("compliance.cancel_audit") and force_at is not None and now >= force_at,
         "force_at": force_at,
         "may_retry": request.user.has_perm("compliance.run_audit") and audit.resumable,
     }
+
+
+def _left(audit: Audit, counts: dict[str, Any]) -> tuple[TimeLeft | None, str]:
+    """How long it still takes, and what that rests on: chunks of this run, else of earlier runs of the model here."""
+    if audit.state != JobState.RUNNING or not counts["all"]:
+        return None, ""
+    left, own = left_of(audit), paces_of(pieces_of(audit))
+    found = time_left(left, own, workers=counts["running"])
+    if found is not None:
+        return found, "of this run"
+    # A kind that this run has not come to yet goes by what it took before.
+    found = time_left(left, {**paces_of(pieces_before(audit)), **own}, workers=counts["running"])
+    return found, "of this run and of earlier ones of the model here" if own else "of earlier runs of the model here"
+
+
+def _in_hand(audit: Audit, now: datetime) -> InHand | None:
+    """The chunk that was taken first of those in hand, and for how long it has been."""
+    rows = audit.chunks.filter(state=ChunkState.RUNNING, claimed_at__isnull=False).order_by("claimed_at")
+    row = rows.values_list("index", "claimed_at").first()
+    if row is None or row[1] is None:
+        return None
+    return InHand(index=row[0], seconds=max(round((now - row[1]).total_seconds()), 0))
+
+
+def _stopped_words(audit: Audit) -> str:
+    ended = Event.objects.filter(object=audit.number, action__in=("audit.stopped", "audit.force_stopped"))
+    moment = ended.order_by("-seq").values_list("ts", flat=True).first()
+    return f"Stopped on {numbers.date(moment)}." if moment else "Stopped."
 
 
 def _rate(audit: Audit, now: datetime) -> float | None:

@@ -81,6 +81,12 @@ def trends(audits: Sequence[Audit], *, most: int) -> list[Trend]:
     return drawn
 
 
+def shown_in_trends(audits: Sequence[Audit]) -> list[Audit]:
+    """The governed audits among these; where none of them is finished, the trial runs."""
+    governed = [audit for audit in audits if audit.governed]
+    return governed if any(audit.state == JobState.DONE for audit in governed) else list(audits)
+
+
 def comparable(audits: Sequence[Audit]) -> list[Audit]:
     """Finished audits, newest first, that have one of the same plan and data on another version beside them."""
     finished = [audit for audit in reversed(audits) if audit.state == JobState.DONE]

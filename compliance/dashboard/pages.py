@@ -8,10 +8,12 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from auditor.exceptions import InputError
+from compliance.access import permissions as access
 
 
 def page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -28,3 +30,15 @@ def page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBas
             raise Http404(str(error)) from error
 
     return wraps(view)(require_safe(cache_control(private=True, no_store=True)(login_required(told))))
+
+
+def for_officers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A list that whoever only examines does not have: they are led to what was released to them."""
+
+    @wraps(view)
+    def led(request: HttpRequest, *args: Any, **named: Any) -> HttpResponseBase:
+        if access.only_examines(request.user):
+            return redirect("home")
+        return view(request, *args, **named)
+
+    return led

@@ -6,7 +6,20 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance.dashboard import audit_views, finding_views, first_steps_views, live, views
+from compliance.dashboard import (
+    approval_views,
+    audit_views,
+    event_views,
+    finding_views,
+    first_steps_views,
+    list_pages,
+    live,
+    release_list,
+    release_views,
+    schedule_views,
+    views,
+    worker_views,
+)
 
 
 class AuditNumber:
@@ -67,10 +80,28 @@ urlpatterns = [
     path("findings/<finding:number>/notes/", finding_views.note, name="finding_note"),
     path("findings/<finding:number>/retest/", finding_views.retest, name="finding_retest"),
     path("findings/<finding:number>/files/<key:pk>/", finding_views.file, name="finding_file"),
+    path("events/", event_views.events, name="events"),
+    path("releases/", release_list.releases, name="releases"),
+    path("workers/", worker_views.workers, name="workers"),
+    path("views/save/", list_pages.save, name="view_save"),
+    path("views/<key:pk>/remove/", list_pages.remove, name="view_remove"),
     path("models/", views.models, name="models"),
     path("models/<key:number>/", views.model, name="model"),
+    path("models/<key:number>/approval/", approval_views.approval, name="model_approval"),
+    path("models/<key:number>/propose/", approval_views.propose, name="model_propose"),
+    path("models/<key:number>/decide/", approval_views.decide, name="model_decide"),
+    path("models/<key:number>/withdraw/", approval_views.withdraw, name="model_withdraw"),
+    path("schedules/", schedule_views.schedules, name="schedules"),
+    path("schedules/new/", schedule_views.new, name="schedule_new"),
+    path("schedules/<key:pk>/", schedule_views.schedule, name="schedule"),
+    path("schedules/<key:pk>/move/", schedule_views.move, name="schedule_move"),
     path("audits/", views.audits, name="audits"),
+    path("audits/request/", audit_views.request_audit, name="audit_request"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
+    path("audits/<audit:number>/release/", release_views.release, name="release"),
+    path("released/", release_views.releases, name="released_to_me"),
+    path("released/<key:pk>/", release_views.cover, name="released"),
+    path("released/<key:pk>/withdraw/", release_views.withdraw, name="release_withdraw"),
     path("audits/<audit:number>/live/", live.fragment, name="live"),
     path("audits/<audit:number>/stop/", live.stop, name="stop"),
     path("audits/<audit:number>/force-stop/", live.force_stop, name="force-stop"),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from auditor.exceptions import InputError
-from auditor.records import Conclusion, Severity
+from auditor.records import Severity
 from compliance.access import permissions as access
 from compliance.dashboard import (
+    audit_list,
     audit_page,
     audited_models,
     finding_list,
@@ -21,35 +20,41 @@ from compliance.dashboard import (
     home_page,
     inbox,
     list_tables,
+    model_list,
     model_page,
+    model_register,
 )
 from compliance.dashboard.asked import choice
+from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
-from compliance.dashboard.pages import page
+from compliance.dashboard.list_pages import list_page
+from compliance.dashboard.pages import for_officers, page
+from compliance.dashboard.release_views import releases_page
 from compliance.exceptions import EvidenceError
-from compliance.execution.job import ACTIVE, JobState
-from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel
+from compliance.execution.job import JobState
+from compliance.governance.revalidation import revalidation_months
+from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel, LanguageModelVersion
 from compliance.models.audits import AuditQuerySet
 from compliance.tables.html import addresses
 from compliance.tables.pages import page_of
-from reports import wording
 
-LINES = 25
-BATCH = 200
 SHORT = 6
 
 
 @page
 def home(request: HttpRequest) -> HttpResponseBase:
-    """What waits, what is open, how the models stand."""
+    """What waits, what is open, how the models stand; for whoever only examines, what was released to them."""
+    if access.only_examines(request.user):
+        return releases_page(request)
     now, audits = timezone.now(), _audits(request)
     done = audited_models.finished(audits)
     counted = home_page.live_findings(request.user, today=now.date())
-    audited = audited_models.audited_models(done)
-    overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: item.due)
+    registered = audited_models.registered_models(request.user, done)
+    audited = audited_models.standing_ones(registered)
+    overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: -item.overdue(now))
     tasks = inbox.tasks(audits, request.user, audited=audited, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
-    running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
+    running = audit_list.light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
     matrix = home_page.matrix(counted, now=now)
     tiers = audited_models.tier_table(audited)
     trend = _newest_trend(audits, audited, done)
@@ -73,7 +78,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "tiers": tiers,
         "overdue": late_models[:SHORT],
         "overdue_all": len(overdue),
-        "months": audited_models.REVALIDATION_MONTHS,
+        "registered": len(registered),
+        "months": revalidation_months(),
         "audits_all": len(done) + sum(states.values()),
         "waiting": states[JobState.QUEUED],
         "running": running,
@@ -87,83 +93,36 @@ def home(request: HttpRequest) -> HttpResponseBase:
 
 
 @page
+@for_officers
 def audits(request: HttpRequest) -> HttpResponseBase:
     """All audits, newest first."""
-    rows = _audits(request)
-    listed = Paginator(_light(rows), LINES).get_page(request.GET.get("page"))
-    lines = _audit_lines(rows, list(listed.object_list))
-    table = list_tables.audits_table(lines, lambda: _every_audit_line(rows))
-    return page_of(request, "compliance/audits.html", {"lines": lines, "listed": listed}, [table])
-
-
-def _audit_lines(rows: AuditQuerySet, shown: Sequence[Audit]) -> list[dict[str, Any]]:
-    """What the list says of these audits."""
-    leads = home_page.lead_measurements(shown)
-    counts: dict[int, list[tuple[str, int]]] = {}
-    for pk, level, number in home_page.findings_by_audit(rows.filter(pk__in=[audit.pk for audit in shown])):
-        counts.setdefault(pk, []).append((level, number))
-    return [
-        {
-            "audit": audit,
-            "lead": leads.get(audit.pk),
-            "findings": sorted(counts.get(audit.pk, []), key=lambda item: -Severity(item[0]).rank),
-        }
-        for audit in shown
-    ]
-
-
-def _every_audit_line(rows: AuditQuerySet) -> Iterator[dict[str, Any]]:
-    """The same of all audits. Their keys are few bytes each; the rows are read so many at a time."""
-    keys = list(rows.order_by("-serial").values_list("pk", flat=True))
-    for start in range(0, len(keys), BATCH):
-        part = _light(rows.filter(pk__in=keys[start : start + BATCH])).order_by("-serial")
-        yield from _audit_lines(rows, list(part))
+    access.need(request.user, "view_audit")
+    return list_page(request, "compliance/audits.html", audit_list.listing(request.user, request.GET))
 
 
 @page
+@for_officers
 def models(request: HttpRequest) -> HttpResponseBase:
-    """The audited models, by tier and last conclusion."""
-    now, audited = timezone.now(), audited_models.audited_models(audited_models.finished(_audits(request)))
-    tier = choice(request.GET, "tier", [str(item) for item in audited_models.TIERS])
-    conclusion = choice(request.GET, "conclusion", list(Conclusion))
-    audited = [item for item in audited if tier in ("", str(item.tier)) and conclusion in ("", item.conclusion)]
-    asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
-    listed = Paginator(audited, LINES).get_page(request.GET.get("page"))
-    under_way: dict[int, list[Audit]] = {}
-    for audit in _light(_audits(request).filter(state__in=ACTIVE)):
-        under_way.setdefault(audit.model.language_model_id, []).append(audit)
-
-    def lines(items: Sequence[audited_models.AuditedModel]) -> list[dict[str, Any]]:
-        return [
-            {"audited": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
-            for item in items
-        ]
-
-    shown = lines(list(listed.object_list))
-    context = {
-        "lines": shown,
-        "listed": listed,
-        "asked": asked,
-        "tier": tier,
-        "conclusion": conclusion,
-        "tiers": audited_models.TIERS,
-        "codes": wording.CONCLUSION_ORDER,
-        "months": audited_models.REVALIDATION_MONTHS,
-    }
-    table = list_tables.models_table(shown, lambda: lines(audited))
-    return page_of(request, "compliance/models.html", context, [table])
+    """Every model in the register, with where it stands."""
+    model_list.may_list(request.user)
+    return list_page(request, "compliance/models.html", model_list.listing(request, now=timezone.now()))
 
 
 @page
+@for_officers
 def model(request: HttpRequest, number: int) -> HttpResponseBase:
-    """One model: every audit of its versions, the trend of its effects, one version against another."""
+    """One model: how it stands, every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)
-    columns = ("model__language_model_id", "model__language_model__name")
-    found = readable.filter(model=number).order_by().values_list(*columns).first()
-    if found is None:
+    seen = LanguageModelVersion.objects.for_user(request.user).filter(pk=number).order_by()
+    through = readable.filter(model=number).order_by()  # whoever may read an audit alone sees what it is of
+    language_model = (
+        seen.values_list("language_model", flat=True).first()
+        or through.values_list("model__language_model", flat=True).first()
+    )
+    if language_model is None:
         raise Http404("no such model")
-    language_model, name = found
-    approval = LanguageModel.objects.get(pk=language_model).approval_words
+    registered = LanguageModel.objects.select_related("team").get(pk=language_model)
+    name = registered.name
     rows = audited_models.history(readable, language_model)
     codes = audited_models.gravest(row.pk for row in rows if row.complete)
     numbers = [row.number for row in rows]
@@ -172,7 +131,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     problem, comparison, compared = "", None, None
     drawn, undrawn = list[model_page.Trend](), ""
     try:
-        drawn = model_page.trends(rows, most=4)
+        drawn = model_page.trends(model_page.shown_in_trends(rows), most=4)
     except InputError as error:
         undrawn = str(error)
     if chosen is None and (earlier or later):
@@ -183,12 +142,25 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         except (EvidenceError, InputError) as error:
             problem = str(error)
     done = audited_models.finished(readable.filter(model__language_model=language_model))
-    audited = next(iter(audited_models.audited_models(done)), None)
+    (audited,) = audited_models.registered_models(request.user, done, only=[language_model])
+    tells = {row.pk for row in done if row.tells}
     lines = [
-        {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
+        {
+            "audit": row,
+            "version": model_page.version_words(row),
+            "conclusion": codes.get(row.pk),
+            "tells": row.pk in tells,
+        }
         for row in reversed(rows)
     ]
+    governed = [line for line, row in zip(lines, reversed(rows), strict=True) if row.governed]
+    trials = [line for line, row in zip(lines, reversed(rows), strict=True) if not row.governed]
     now = timezone.now()
+    # Events call each version by its hash.
+    hashes = registered.versions.order_by("pk").values_list("sha256", flat=True)
+    history = history_of(
+        request.user, registered.event_object, *(f"model {sha256[:12]}" for sha256 in hashes), about=name
+    )
     records = finding_list.every(
         FindingRecord.objects.for_user(request.user)
         .filter(language_model=language_model)
@@ -197,8 +169,10 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     found_records = list(records)
     tables = [
         finding_tables.records_table(found_records, lambda: found_records, today=now.date()),
-        list_tables.history_table(lines, name=name),
+        list_tables.history_table(governed, name=name),
+        list_tables.history_table(trials, name=name, trials=True),
         *(list_tables.trend_table(trend, number=number) for number, trend in enumerate(drawn, start=1)),
+        history.table,
     ]
     if comparison is not None:
         changes = audit_page.comparison_file(comparison)
@@ -206,13 +180,17 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         compared = audit_page.comparison_table(comparison, addresses(changes, request))
     context = {
         "name": name,
-        "approval": approval,
+        "number": number,
+        "history": history,
         "audited": audited,
-        "overdue": audited.overdue(now) if audited else 0,
-        "months": audited_models.REVALIDATION_MONTHS[audited.tier] if audited else None,
+        "overdue": audited.overdue(now),
+        "months": revalidation_months()[audited.tier],
         "lines": lines,
+        "governed": governed,
+        "trials": trials,
+        "register": model_register.register_of(request.user, language_model),
         "records": found_records,
-        "versions": len({row.model_id for row in rows}),
+        "versions": len(hashes),
         "trends": drawn,
         "undrawn": undrawn,
         "comparable": model_page.comparable(rows),
@@ -235,25 +213,20 @@ def _audits(request: HttpRequest) -> AuditQuerySet:
     return Audit.objects.for_user(request.user)
 
 
-def _light(rows: AuditQuerySet) -> AuditQuerySet:
-    """Audits as a list shows them: without the frozen run, the design and the manifest, which are large."""
-    whole = rows.select_related("plan", "model__language_model", "data")
-    return whole.defer("run_json", "plan__design_json", "model__manifest", "data__mapping")
-
-
 def _newest_trend(
     audits: AuditQuerySet, models: list[audited_models.AuditedModel], done: list[audited_models.Finished]
 ) -> dict[str, Any] | None:
     """The trend of the most recently audited model that has two audits of its newest plan."""
     plans: dict[int, list[int]] = {}
-    for row in done:
+    for row in (item for item in done if item.governed):
         plans.setdefault(row.language_model, []).append(row.plan_id)
     of = {item.language_model: plans[item.language_model] for item in models}
     audited = next((item for item in models if of[item.language_model].count(of[item.language_model][0]) > 1), None)
     if audited is None:
         return None
     try:
-        newest = model_page.trends(audited_models.history(audits, audited.language_model), most=1)
+        governed = audited_models.history(audits.filter(governed=True), audited.language_model)
+        newest = model_page.trends(governed, most=1)
     except InputError:  # of a plan that this version cannot read; the page of its model says so
         return None
     return {"audited": audited, "trend": newest[0]} if newest else None

@@ -21,6 +21,7 @@ WRITTEN_ONCE = (
     "DataSetVersion",
     "PlanVersion",
     "PlanDecision",
+    "VersionDecision",
     "PolicyPackVersion",
     "PolicyPackReview",
 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Any
 
 from celery.beat import PersistentScheduler
-from django.conf import settings
+
+from compliance.execution.heartbeat_files import HeartbeatFile
 
 #: Beat looks at least every five seconds (``CELERY_BEAT_MAX_LOOP_INTERVAL``) and counts as gone when it missed four.
-FRESH_SECONDS = 20.0
+TICKS = HeartbeatFile(name="beat-ticked", fresh_seconds=20.0)
 
 
 class Scheduler(PersistentScheduler):  # type: ignore[misc]
@@ -24,17 +23,5 @@ class Scheduler(PersistentScheduler):  # type: ignore[misc]
                 entry.last_run_at = entry.default_now()
                 self._heap = None
         seconds = float(super().tick(*args, **options))
-        _heartbeat().touch()
+        TICKS.touch()
         return seconds
-
-
-def lives() -> bool:
-    """Whether a scheduler on this data folder ticked lately."""
-    try:
-        return abs(time.time() - _heartbeat().stat().st_mtime) < FRESH_SECONDS
-    except FileNotFoundError:
-        return False
-
-
-def _heartbeat() -> Path:
-    return Path(settings.DATA_FOLDER) / "beat-ticked"

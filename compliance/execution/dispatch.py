@@ -17,6 +17,7 @@ from compliance.celery import app
 from compliance.models import Audit, Registration
 
 WORK_ON, REGISTER, REAP = "compliance.work_on", "compliance.register", "compliance.reap"
+NOTIFY = "compliance.notify"
 logger = logging.getLogger(__name__)
 
 

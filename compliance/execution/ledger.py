@@ -122,6 +122,7 @@ class DatabaseLedger:
             "state": ChunkState.RUNNING,
             "lease_owner": self.owner,
             "lease_expires_at": Now() + self._lease,
+            "claimed_at": Now(),
             "attempt": F("attempt") + 1,
         }
         # A lease that ends further ahead than any could was given before the clock was set back.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from compliance.celery import app
-from compliance.execution import workers
-from compliance.execution.dispatch import REAP, REGISTER, WORK_ON
+from compliance.execution import notifying, workers
+from compliance.execution.dispatch import NOTIFY, REAP, REGISTER, WORK_ON
 
 Work = TypeVar("Work", bound=Callable[..., None])
 
@@ -34,3 +34,9 @@ def register(registration: int, left_behind: bool = False) -> None:
 def reap() -> None:
     """Audits without a living worker are looked for and enqueued."""
     workers.reap()
+
+
+@_task(NOTIFY)
+def notify() -> None:
+    """People are told of what happened, and what waits to arrive elsewhere is sent."""
+    notifying.notify()

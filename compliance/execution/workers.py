@@ -40,6 +40,7 @@ from compliance.execution.job import ACTIVE, WAITING, WORKABLE, JobState
 from compliance.execution.presence import stopping
 from compliance.execution.progress import Silence
 from compliance.execution.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
+from compliance.execution.schedules import keep_calendar
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor
 from compliance.model_store import model_store
@@ -113,7 +114,8 @@ def _work(pk: int) -> None:
 def reap() -> int:
     """Enqueue every audit whose workers had no heartbeat for a lease; settle stops that nobody settled.
 
-    Uploads that nobody finished end here too, and so do acceptances of findings whose day is past.
+    Uploads that nobody finished end here too, and so do acceptances of findings whose day is past; scheduled audits
+    that are due start here.
 
     Returns
     -------
@@ -147,6 +149,12 @@ def reap() -> int:
         actions.expire_acceptances(actor=REAPER)
     except DatabaseError as error:  # busy: the next sweep does it, and whoever moves such a finding before
         logger.warning("acceptances of findings were not looked at (%s)", type(error).__name__)
+    try:
+        seen_to += keep_calendar()
+    except DatabaseError as error:
+        if not passes(error):
+            raise
+        logger.warning("the calendar was not looked at (%s)", type(error).__name__)
     Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
     _tidy_messages()
     return seen_to

@@ -19,6 +19,7 @@ from auditor.canonical import sha256_bytes
 from compliance.governance.finding_states import SETTLED, FindingState
 from compliance.models import (
     Approval,
+    AuditSchedule,
     DataSetVersion,
     Event,
     FindingNote,
@@ -30,7 +31,10 @@ from compliance.models import (
     PolicyPackReview,
     Release,
     SystemListing,
+    VersionDecision,
+    VersionState,
 )
+from compliance.models.approvals import version_standing
 
 NAMED = ("source", "name", "title", "sha256", "fingerprint", "design_sha256", "rows")
 APART = timedelta(minutes=5)
@@ -42,6 +46,8 @@ def decisions() -> Iterator[str]:
     """Everything that people decided in the register and the log says otherwise."""
     yield from _designs(_events("plan.decided"))
     yield from _approvals(_events("language_model.decided", "language_model.approval_ended"))
+    yield from _version_decisions(_events(*_VERSION_STEPS))
+    yield from _schedules(_events(*_SCHEDULE_STEPS, "schedule.moved"))
     yield from _releases(_events("audit.released"), _events("audit.release_withdrawn"))
     yield from _reviews(_events("pack.reviewed"))
     yield from _systems(_events("system.proposed", "system.listed", "system.withdrawn"))
@@ -86,6 +92,68 @@ def _approvals(told: dict[str, list[Told]]) -> Iterator[str]:
                 yield f"{model}: is approved, and is not what event {entries[-1][0].seq} approved"
         elif not entries and model.approval != LanguageModel._meta.get_field("approval").default:
             yield f"{model}: is {model.approval}, and no event tells of it"
+
+
+#: What a decision about a version says, by its event.
+_VERSION_STEPS = {
+    "model.proposed": "proposed",
+    "model.returned": "returned",
+    "model.approved": "approved",
+    "model.approval_withdrawn": "withdrawn",
+    "model.approval_ended": "ended",
+}
+
+
+def _version_decisions(told: dict[str, list[Told]]) -> Iterator[str]:
+    rows: dict[str, list[VersionDecision]] = defaultdict(list)
+    for row in VersionDecision.objects.select_related("version__language_model").order_by("pk"):
+        rows[row.event_object].append(row)
+    for name in sorted({*rows, *told}):
+        for row, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
+            if row is None or entry is None:
+                yield f"{name}: has another number of decisions than events tell of"
+                break
+            event, payload = entry
+            if row.state != _VERSION_STEPS[event.action]:
+                yield f"{name}: a decision says {row.state}, event {event.seq} says {event.action}"
+            says = {"reason": row.reason, "rests_on": row.rests_on, "described_sha256": row.described_sha256}
+            yield from _compared(f"{name}: a decision", says, event, payload)
+            yield from _by(f"{name}: a decision", row.decided_by, row.decided_by_user_id, event)
+            yield from _when(f"{name}: a decision", row.decided_at, event)
+    for version in (
+        LanguageModelVersion.objects.filter(decisions__isnull=False).distinct().select_related("language_model")
+    ):
+        last = version_standing(version).last
+        if last is not None and last.state == VersionState.APPROVED:
+            yield f"{version}: is approved, and something else is said of its model than was approved"
+
+
+#: Where a schedule stands after an event.
+_SCHEDULE_STEPS = {
+    "schedule.made": "active",
+    "schedule.resumed": "active",
+    "schedule.paused": "paused",
+    "schedule.ended": "ended",
+    "schedule.held": "held",
+    "schedule.started": "active",
+}
+
+
+def _schedules(told: dict[str, list[Told]]) -> Iterator[str]:
+    """Schedules stand where the last event led them, and are due on the day that the last one names."""
+    rows = {row.event_object: row for row in AuditSchedule.objects.order_by("pk")}
+    for name in sorted({*rows, *told}):
+        row, entries = rows.get(name), told.get(name, [])
+        if row is None or not entries:
+            yield f"{name}: {'no event tells of it' if row else 'events tell of it, and it is gone'}"
+            continue
+        steps = [event for event, _ in entries if event.action in _SCHEDULE_STEPS]
+        if steps and row.state != _SCHEDULE_STEPS[steps[-1].action]:
+            yield f"{name}: is {row.state}, event {steps[-1].seq} says {_SCHEDULE_STEPS[steps[-1].action]}"
+        days = [(event, payload.get("next_on") or payload["to"]) for event, payload in entries
+                if "next_on" in payload or (event.action == "schedule.moved" and payload)]  # fmt: skip
+        if days and days[-1][1] != row.next_on.isoformat():
+            yield f"{name}: is due on {row.next_on}, event {days[-1][0].seq} says {days[-1][1]}"
 
 
 def _releases(released: dict[str, list[Told]], withdrawn: dict[str, list[Told]]) -> Iterator[str]:

@@ -182,8 +182,8 @@ class ChunkState(models.TextChoices):
 class AuditChunk(models.Model):
     """A piece of a run: its cases (``payload``), and once scored its decisions (``result``), both compressed.
 
-    ``attempt`` counts how often it was taken, ``lost`` how often the lease of a taker ran out, ``stalled`` how often a
-    taker reported no progress for so long that it was ended.
+    ``claimed_at`` is when it was last taken. ``attempt`` counts how often it was taken, ``lost`` how often the lease of
+    a taker ran out, ``stalled`` how often a taker reported no progress for so long that it was ended.
     """
 
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, related_name="chunks")
@@ -200,6 +200,7 @@ class AuditChunk(models.Model):
     lease_owner = models.CharField(max_length=40, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
 
     objects = AuditParts.as_manager()

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 
@@ -35,6 +36,10 @@ class PolicyPackVersion(Evidence):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.version})"
+
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("pack", args=[self.pk])
 
     @property
     def content(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
-from compliance.models.versions import DesignState, PlanVersion
+from compliance.models.versions import DataSetVersion, DesignState, PlanVersion
 
 
 class PlanDraft(models.Model):
@@ -17,7 +17,8 @@ class PlanDraft(models.Model):
 
     ``text`` is the TOML as typed. ``agreed`` is the text the form was last filled from, and ``changes`` holds boxes of
     the form that wait for ``text`` to be readable. ``revision`` counts what was saved, so that two people who save at
-    once notice. ``plan`` is what became of it; from then on it stays as it is.
+    once notice. ``plan`` is what became of it; from then on it stays as it is. ``data`` is the table it was written
+    from, on which it is looked at unless somebody chooses another.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="plan_drafts")
@@ -35,6 +36,13 @@ class PlanDraft(models.Model):
         on_delete=models.PROTECT,
         related_name="drafts",
         verbose_name="registered as",
+    )
+    copy_of = models.ForeignKey(
+        PlanVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="copies",
+        help_text="The registered design that it was copied from, if it was one.",
+    )  # fmt: skip
+    data = models.ForeignKey(
+        DataSetVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+", verbose_name="written from"
     )
     begun_by = models.CharField(max_length=200)
     changed_by = models.CharField(max_length=200)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from compliance.access import permissions as access
 from compliance.access.roles import Role
 from compliance.models.rows import AuditParts, TeamRows
 
@@ -77,6 +80,10 @@ class ReleaseQuerySet(AuditParts["Release"]):
         """Those that are neither over nor withdrawn."""
         return self.filter(withdrawn_at=None, expires_at__gt=timezone.now())
 
+    def read_by(self, user: Any) -> ReleaseQuerySet:
+        """Those to somebody, over or not, in the teams that they examine. With the role they are gone."""
+        return self.filter(reader=user.pk, audit__team__in=access.examined_teams(user))
+
 
 class Release(models.Model):
     """One audit, shown to one examiner until a day. Withdrawn, it stays as the record that it was shown."""
@@ -121,11 +128,8 @@ class FirstRunLink(models.Model):
         return f"link of {self.created_at:%d %b %Y %H:%M} UTC"
 
 
-KINDS_OF_LINKS = ("invitation", "new_password")
-
-
 class AccountLink(models.Model):
-    """A link by which somebody makes an account of their own, or a new password. It works once, for a while.
+    """A link by which somebody makes an account, chooses a new password, or lets go of a lost device. It works once.
 
     Only the hash of its secret is kept: nobody who administers people knows a password.
     """
@@ -135,6 +139,7 @@ class AccountLink(models.Model):
 
         INVITATION = "invitation", "Invitation"
         NEW_PASSWORD = "new_password", "New password"
+        NEW_DEVICE = "new_device", "New device"
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="account_links")
@@ -162,7 +167,7 @@ class AccountLink(models.Model):
         ordering = ("-made_at",)
         constraints = (
             models.CheckConstraint(
-                condition=Q(kind__in=["invitation", "new_password"]), name="account_link_kind_known"
+                condition=Q(kind__in=["invitation", "new_password", "new_device"]), name="account_link_kind_known"
             ),
         )
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Case, Count, OuterRef, Subquery, Value, When
+from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
@@ -26,10 +26,10 @@ from compliance.models.teams import Team
 
 
 class Approval(models.TextChoices):
-    """Where a language model stands with the people who answer for it."""
+    """Whether a language model is in use; its versions are approved one by one."""
 
-    PROPOSED = "proposed", "Proposed"
-    APPROVED = "approved", "Approved for its purpose"
+    PROPOSED = "proposed", "In use"
+    APPROVED = "approved", "Approved as a whole, by an earlier release"
     RETIRED = "retired", "Retired"
 
 
@@ -63,8 +63,8 @@ DESCRIPTION = ("name", "owner", "purpose", "decision_role", "risk_tier", "access
 class LanguageModel(models.Model):
     """A language model as its owner speaks of it. What is said of it may change; events keep every change.
 
-    Approved is what stood there when it was approved, named by ``approved_sha256``: what was said of it, and the files
-    of its versions. Another word or another version ends the approval; ``approval_note`` says what ended it.
+    Its versions are approved one by one (`VersionDecision`); ``approval`` says whether it is retired. Earlier releases
+    approved a model as a whole, named by ``approved_sha256``; such an approval is kept and approves nothing.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="language_models")
@@ -84,7 +84,7 @@ class LanguageModel(models.Model):
     class Meta:
         ordering = ("name",)
         verbose_name = "language model"
-        permissions = (("approve_languagemodel", "Can approve or retire a language model"),)
+        permissions = (("approve_languagemodel", "Can approve versions of a language model, or retire it"),)
         constraints = (models.UniqueConstraint(fields=["team", "name"], name="language_model_once"),)
 
     def __str__(self) -> str:
@@ -97,23 +97,16 @@ class LanguageModel(models.Model):
 
     def fingerprint(self) -> str:
         """SHA-256 of what an approval is of: what is said of it now, and the files of its versions."""
-        versions = sorted(self.versions.values_list("sha256", flat=True))
+        # A list has read them with its rows; otherwise they are read without their manifests, which are large.
+        read = "versions" in getattr(self, "_prefetched_objects_cache", {})
+        rows = self.versions.all() if read else self.versions.only("sha256")
+        versions = sorted(version.sha256 for version in rows)
         return sha256_json({"description": {name: getattr(self, name) for name in DESCRIPTION}, "versions": versions})
 
     @property
     def approved(self) -> bool:
         """Whether what is there now is what was approved."""
         return self.approval == Approval.APPROVED and self.approved_sha256 == self.fingerprint()
-
-    @property
-    def approval_words(self) -> str:
-        """Where it stands, for people."""
-        if self.approval != Approval.APPROVED or self.approved:
-            label = str(Approval(self.approval).label)
-            return f"{label}: {self.approval_note}" if self.approval_note else label
-        if not self.approved_sha256:
-            return "Not approved: it was approved before it was kept of what, so it has to be approved again"
-        return "Not approved: it is not what was approved, and no event tells of the change"
 
 
 class VersionQuerySet(EvidenceQuerySet[Row]):
@@ -164,6 +157,11 @@ class LanguageModelVersion(Evidence):
         """What it is and how it was imported, as the store wrote it."""
         return ModelManifest.read(self.manifest, where=f"{self}: manifest")
 
+    def as_approved(self) -> str:
+        """SHA-256 of what an approval of it is of: what is said of its model now, and its files."""
+        said = {name: getattr(self.language_model, name) for name in DESCRIPTION}
+        return sha256_json({"description": said, "version": self.sha256})
+
     @property
     def team_id(self) -> int:
         """The team of its language model."""
@@ -202,6 +200,10 @@ class DataSetVersion(Evidence):
     def __str__(self) -> str:
         return f"{self.name} ({self.fingerprint[:12]})"
 
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("data_set", args=[self.pk])
+
     @property
     def event_object(self) -> str:
         """What events call it."""
@@ -212,6 +214,7 @@ class DesignState(models.TextChoices):
     """Where a design stands with the people who approve designs."""
 
     PROPOSED = "proposed", "Proposed"
+    RETURNED = "returned", "Returned with comments"
     APPROVED = "approved", "Approved"
     RETIRED = "retired", "Retired"
 
@@ -229,6 +232,10 @@ class PlanVersionQuerySet(VersionQuerySet["PlanVersion"]):
             decided_by=Subquery(newest.values("decided_by")[:1]),
             decided_at=Subquery(newest.values("decided_at")[:1]),
         )
+
+    def approved(self) -> Self:
+        """Those that stand approved, as ``standing()`` gives them."""
+        return self.standing().filter(Q(design_state=DesignState.APPROVED))
 
     def approved_first(self) -> Self:
         """As ``standing()`` gives them, the approved ones before the others, else as ever."""

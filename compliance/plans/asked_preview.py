@@ -15,6 +15,7 @@ from auditor.answering.asking import requests_of
 from auditor.answering.fields import fields_of
 from auditor.answering.reading import answers_alike, how_read
 from auditor.plan import Plan
+from auditor.recognition import MASK
 from auditor.records import Case
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.endpoint import body_of
@@ -23,7 +24,6 @@ from auditor.systems.service_listing import ListedService
 from auditor.systems.service_templates import fill, fill_path
 from compliance.audits.asked_estimates import listed_table
 from compliance.models import LanguageModelVersion
-from compliance.registry.columns import MASK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,13 +30,17 @@ class BeginForm(TeamForm):
 
 
 class DecisionForm(forms.Form):
-    """That a design is approved or retired, and why."""
+    """That a design is approved, returned with comments or retired, and why."""
 
-    DECISIONS = ((DesignState.APPROVED, "Approve the design"), (DesignState.RETIRED, "Retire the design"))
+    DECISIONS = (
+        (DesignState.APPROVED, "Approve the design"),
+        (DesignState.RETURNED, "Return it with comments"),
+        (DesignState.RETIRED, "Retire the design"),
+    )
 
     state = forms.ChoiceField(label="Decision", choices=DECISIONS)
     reason = forms.CharField(
-        label="What was looked at, and why it stands so",
+        label="Comments, or what was looked at and why it stands so",
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
@@ -46,3 +50,11 @@ class DecisionForm(forms.Form):
         field = field_of(self, "state", forms.ChoiceField)
         field.choices = [(state, words) for state, words in self.DECISIONS if state in states]
         return self
+
+
+class AgainForm(forms.Form):
+    """The answer to the comments with which a design was returned."""
+
+    reason = forms.CharField(
+        label="Your answer to the comments", max_length=4000, widget=forms.Textarea(attrs={"rows": 3})
+    )

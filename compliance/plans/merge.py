@@ -21,6 +21,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
 from auditor.toml_text import parse_toml
+from compliance.form_fields import one_way_lines
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, NUMBER, Box, boxes
 
 Values = dict[str, Any]  # by key: text, or for lists and checked boxes the items
@@ -78,11 +79,6 @@ def posted_values(post: Any, agreed: str) -> Values:
             text = one_way_lines(post[name])
             found[box.key] = _lines(text) if box.kind == LINES else text
     return found
-
-
-def one_way_lines(text: str) -> str:
-    """Browsers send two characters for a line's end."""
-    return text.replace("\r\n", "\n")
 
 
 def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> DraftSides:

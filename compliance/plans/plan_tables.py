@@ -70,13 +70,15 @@ def _standing(row: Any) -> str:
         return format_html('<span class="strong">Approved</span> by {}, {}', row.decided_by, day(row.decided_at))
     if row.design_state == DesignState.RETIRED:
         return f"Retired by {row.decided_by}, {day(row.decided_at)}"
+    if row.design_state == DesignState.RETURNED:
+        return f"Returned with comments by {row.decided_by}, {day(row.decided_at)}"
     return "Proposed; nobody has approved it"
 
 
-def differences_table(found: Sequence[Difference], *, origin: str, address: str) -> Table:
+def differences_table(found: Sequence[Difference], *, origin: str, address: str, name: str = "differences") -> Table:
     """The keys that are not as in the plan something was copied from."""
     return Table(
-        name="differences",
+        name=name,
         title=f"What differs from {origin}",
         rows=found,
         address=address,

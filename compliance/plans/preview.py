@@ -20,6 +20,7 @@ from auditor.exceptions import AuditorError, InputError, PlanError
 from auditor.model_manifest import SystemIdentity
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
+from auditor.recognition import MASK
 from compliance.audits.estimates import system_of, tokenizer_file
 from compliance.dashboard.prompts import marked
 from compliance.exceptions import ComplianceError
@@ -28,7 +29,7 @@ from compliance.plans.asked_preview import ShownRequest, requests_shown, with_wo
 from compliance.plans.checks import WHERE, Problem, problem_of
 from compliance.plans.counting import NOT_COUNTED, count
 from compliance.plans.depth import Depth
-from compliance.registry.columns import MASK, MASKED_ROLES
+from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.keeping import kept
 
 SHOWN = 3

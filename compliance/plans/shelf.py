@@ -51,8 +51,13 @@ def ready_made() -> dict[str, ReadyMade]:
 def written_out(plan: PlanVersion) -> str:
     """A registered design as TOML, in the order of docs/plan.md; what it leaves unset stays out."""
     design = plan_from(plan.design, where=str(plan)).design()
+    return toml_of(_said(design))
+
+
+def toml_of(values: dict[str, Any]) -> str:
+    """Plain data of a plan as TOML, in the order in which they are given."""
     document = tomlkit.document()
-    _fill(document, _said(design))
+    _fill(document, values)
     return tomlkit.dumps(document)
 
 

@@ -9,35 +9,40 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import RequestDataTooBig
-from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.actions.plans import TRANSITIONS, design_state, wrote
+from compliance.dashboard.event_lines import history_of
+from compliance.dashboard.list_pages import list_page
 from compliance.exceptions import ComplianceError
+from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
-from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
+from compliance.models import Audit, DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.models.versions import number_of
 from compliance.plans import plan_tables
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.depth import Depth, depth_of_source, depth_of_text
 from compliance.plans.editor import Difference, differences, form_of, lines_between
-from compliance.plans.forms import BeginForm, DecisionForm
-from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
+from compliance.plans.forms import AgainForm, BeginForm, DecisionForm
+from compliance.plans.merge import DraftSides, attribute_count, merged, plain, posted_values
 from compliance.plans.preview import Preview, preview
+from compliance.plans.reading import comments_on, read_of
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
 from compliance.tables.described import Table
+from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
 
-LINES = 25
 BATCH = 200
 WRITE = "add_planversion"
 TOML_SIDE = "as-toml"
 DEPTH_SIDE = "as-depth"
+RAN = Exists(Audit.objects.filter(plan=OuterRef("pk")).order_by())
 LONGEST = 400_000
 
 
@@ -59,20 +64,48 @@ class State:
 def plans(request: HttpRequest) -> HttpResponseBase:
     """Ready-made plans, drafts, and the designs in the register."""
     access.need(request.user, "view_planversion")
-    versions = PlanVersion.objects.for_user(request.user).defer("design_json").select_related("team")
-    rows = versions.numbered().standing()
     drafts = PlanDraft.objects.for_user(request.user).filter(plan=None).select_related("team")
     drafts = drafts.defer("text", "agreed", "origin_text", "changes")
-    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
-    tables = [plan_tables.drafts_table(drafts), plan_tables.designs_table(listed, lambda: rows.iterator(BATCH))]
     context = {
         "shelf": list(ready_made().values()),
         "drafts": drafts,
-        "listed": listed,
-        "asked": "",
         "may_write": request.user.has_perm(f"compliance.{WRITE}"),
     }
-    return page_of(request, "plans/plans.html", context, tables)
+    return list_page(request, "plans/plans.html", _listing(request.user), context, [plan_tables.drafts_table(drafts)])
+
+
+def _listing(user: Any) -> Listing:
+    rows = PlanVersion.objects.for_user(user).defer("design_json").select_related("team").standing()
+    return Listing(
+        noun="registered design",
+        rows=rows,
+        search=named("title", "name", "team__name", "design_sha256"),
+        hint="Title, name, hash",
+        filters=(
+            Filter(
+                name="state",
+                label="Stands",
+                narrow=lambda found, value: found.filter(design_state=value),
+                offered=[(item.value, str(item.label)) for item in DesignState],
+            ),
+            Filter(
+                name="used",
+                label="Audits",
+                narrow=lambda found, value: found.filter(RAN if value == "yes" else ~RAN),
+                offered=(("yes", "Run by some"), ("no", "Run by none")),
+            ),
+        ),
+        sorts=(
+            by("newest", "Newest first", "-registered_at", "-pk", column="registered_at", descending=True),
+            by("title", "Title", "title", "-pk", column="title"),
+            by("decided", "Last decided first", F("decided_at").desc(nulls_last=True), "-pk", column="state",
+               descending=True),
+        ),
+        # Numbers are counted for the rows of a page, not for all.
+        lines=lambda found: list(found.numbered()),
+        every=lambda found: found.numbered().iterator(BATCH),
+        table=plan_tables.designs_table,
+    )  # fmt: skip
 
 
 @page("GET", "HEAD", "POST")
@@ -85,12 +118,18 @@ def begin(request: HttpRequest) -> HttpResponse:
         kind, _, key = form.cleaned_data["origin"].partition(":")
         if kind == "ready":
             source = ready_made()[key]
-            name, origin, text = source.title, source.file, source.text
+            name, origin, text, copy_of = source.title, source.file, source.text, None
         else:
             version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
             name, origin, text = version.title, f"{version.name}, version {number_of(version)}", written_out(version)
+            copy_of = version
         row = actions.begin_draft(
-            team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=site_actor(request)
+            team=form.cleaned_data["team"],
+            name=name,
+            origin=origin,
+            text=text,
+            copy_of=copy_of,
+            actor=site_actor(request),
         )
         return redirect(row)
     return render(request, "plans/new.html", {"form": form}, status=400 if form.errors else 200)
@@ -127,7 +166,9 @@ def draft(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.success(request, "The draft is saved.")
         return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
     except ComplianceError as error:
-        return _editor(request, row, state, trouble=str(error), status=409)
+        row.refresh_from_db()
+        overtaken = row.plan_id is None and row.revision != _revision(request)
+        return _editor(request, row, state, trouble=str(error), overtaken=overtaken, status=409)
 
 
 @page("POST")
@@ -154,7 +195,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @page("POST")
 def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Approve or retire a design."""
+    """Approve, return or retire a design."""
     row = _plan(request, pk)
     access.require(request.user, "approve_planversion", row.team_id)
     form = DecisionForm(request.POST)
@@ -172,15 +213,43 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     return _plan_page(request, row, form=form, status=400)
 
 
+@page("POST")
+def again(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Answer the comments of a returned design, and submit it once more."""
+    row = _plan(request, pk)
+    access.require(request.user, WRITE, row.team_id)
+    form = AgainForm(request.POST)
+    if not form.is_valid():
+        return _plan_page(request, row, answer=form, status=400)
+    try:
+        actions.submit_design_again(plan=row, reason=form.cleaned_data["reason"], actor=site_actor(request))
+    except ComplianceError as error:
+        form.add_error(None, str(error))
+        return _plan_page(request, row, answer=form, status=409)
+    messages.success(request, "The design waits for a decision again.")
+    return redirect(row)
+
+
 def _plan_page(
-    request: HttpRequest, row: PlanVersion, *, form: DecisionForm | None = None, status: int = 200
+    request: HttpRequest,
+    row: PlanVersion,
+    *,
+    form: DecisionForm | None = None,
+    answer: AgainForm | None = None,
+    status: int = 200,
 ) -> HttpResponseBase:
     state = design_state(row)
     may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
     own = may and wrote(row, site_actor(request))
-    offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
+    offered = [item for item in TRANSITIONS[state] if not (own and item != DesignState.RETIRED)]
+    may_write = access.may(request.user, WRITE, row.team_id)
     origin = row.drafts.first()
+    history = history_of(request.user, row.event_object, about=row.name)
     changed = differences(origin.origin_text, origin.text) if origin else None
+    against = _last_approved(row)
+    # What the approver compares is what would be run: both are written out as the register holds them.
+    approved_changes = differences(written_out(against), written_out(row)) if against is not None else None
+    reading = read_of(row, request)
     context = {
         "plan": row,
         "state": state,
@@ -188,21 +257,51 @@ def _plan_page(
         "text": written_out(row),
         "origin": origin,
         "changed": changed,
+        "against": against,
+        "approved_changes": approved_changes,
+        "reading": reading,
         "form": form or (DecisionForm().offer(offered) if may else None),
+        "answer": answer or (AgainForm() if may_write and state is DesignState.RETURNED else None),
         "own": own,
-        "may_write": request.user.has_perm(f"compliance.{WRITE}"),
-        "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
+        "may_write": may_write,
+        "may_run": access.may(request.user, "run_audit", row.team_id),
+        "may_schedule": access.may(request.user, "run_audit", row.team_id) and state is DesignState.APPROVED,
+        "used": Audit.objects.for_user(request.user).filter(plan=row).count(),
+        "history": history,
     }
-    tables = []
+    tables, here = [history.table], row.get_absolute_url()
     if origin and changed:
-        tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=row.get_absolute_url()))
+        tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=here))
+    if against is not None and approved_changes:
+        words = f"{against.name}, version {number_of(against)}"
+        tables.append(
+            plan_tables.differences_table(approved_changes, origin=words, address=here, name="since-approved")
+        )
+    if reading.preview is not None and reading.preview.fields:
+        tables.append(plan_tables.fields_table(reading.preview, address=f"{here}?{reading.query}"))
     return page_of(request, "plans/plan.html", context, tables, status=status)
 
 
+def _last_approved(row: PlanVersion) -> PlanVersion | None:
+    """The approved design of the same name that was registered last before this one."""
+    before = PlanVersion.objects.filter(team=row.team_id, name=row.name, pk__lt=row.pk)
+    found: PlanVersion | None = before.numbered().approved().first()
+    return found
+
+
 def _editor(
-    request: HttpRequest, row: PlanDraft, state: State, *, trouble: str = "", status: int = 200
+    request: HttpRequest,
+    row: PlanDraft,
+    state: State,
+    *,
+    trouble: str = "",
+    overtaken: bool = False,
+    status: int = 200,
 ) -> HttpResponseBase:
-    context = {**_context(request, row, state), "trouble": trouble}
+    """The page; where somebody else saved meanwhile, with both texts, and to be saved on top of theirs."""
+    context = {**_context(request, row, state), "trouble": trouble, "overtaken": overtaken}
+    if overtaken:
+        context |= {"revision": row.revision, "apart": lines_between(row.text, state.draft.text)}
     tables = _tables(row, state, context["differences"])
     return page_of(request, "plans/draft.html", context, tables, status=status)
 
@@ -228,6 +327,7 @@ def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, An
         "depths": list(Depth),
         "problems": [*(problem.line for problem in problems), *state.draft.refused.values()],
         "waiting": bool(state.draft.changes),
+        "comments": comments_on(row.copy_of) if row.copy_of is not None else (),
         "saved": saved,
         "revision": _revision(request) if request.method == "POST" else row.revision,
         "differences": differences(row.origin_text, state.draft.text),
@@ -260,10 +360,17 @@ def _state(request: HttpRequest, row: PlanDraft, both: DraftSides, asked: Any) -
     wanted = asked.get("depth")
     depth = Depth(wanted) if wanted in list(Depth) else depth_of_text(plain(both.text) or plain(both.agreed))
     models, every = _models_at(request, row, depth), list(_data_sets(request, row))
-    model, sets = _chosen(models, asked.get("model")), every
+    own, named = row.data if row.data_id is not None else None, asked.get("model")
+    if depth is Depth.RECORD and own is not None and named is None:
+        model = next((item for item in models if item.sha256 == own.fingerprint), None)
+    else:
+        model = _chosen(models, named)
+    sets = every
     if depth is Depth.RECORD and model is not None:  # what is audited is its own data, and no other
         sets = [item for item in every if item.fingerprint == model.sha256] or every
-    data = _chosen(sets, asked.get("data"))
+    wanted = asked.get("data")
+    # What was written from a table is looked at on that table, however many came since.
+    data = _chosen(sets, str(row.data_id) if wanted is None and row.data_id is not None else wanted)
     shown = preview(checked.plan, data=data, model=model, depth=depth) if checked.plan and data else None
     return State(
         draft=both,
@@ -320,7 +427,8 @@ def _name(both: DraftSides, row: PlanDraft) -> str:
 
 def _draft(request: HttpRequest, pk: int) -> PlanDraft:
     """A draft somebody may see. One they may not see is not there for them."""
-    row = PlanDraft.objects.for_user(request.user).select_related("team", "plan").filter(pk=pk).first()
+    rows = PlanDraft.objects.for_user(request.user).select_related("team", "plan", "copy_of", "data")
+    row = rows.filter(pk=pk).first()
     if row is None:
         raise Http404("no such draft")
     return row

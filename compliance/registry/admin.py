@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Sequence
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
@@ -43,21 +41,37 @@ from compliance.models import (
     PolicyPackVersion,
     Registration,
     SystemListing,
+    VersionDecision,
 )
+from compliance.models.approvals import approval_words, approvals_in_words
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
+from compliance.registry.pack_page import ReviewForm, difference_lines, pretty, review_due
 from compliance.registry.register_tables import fields_table, preview_table
 from compliance.tables.described import Table
 from compliance.tables.html import AS, table_html
 from compliance.tables.pages import file_asked_for
 
-REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
+IN_WORDS = "approvals_in_words"
+
+
+class _ModelList(ChangeList):
+    """Language models with their approvals in words, read for the whole page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of a page."""
+        super().get_results(request)
+        rows = list(self.result_list)
+        words = approvals_in_words(rows)
+        for row in rows:
+            setattr(row, IN_WORDS, words[row.pk])
+        self.result_list = rows
 
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(ActingAdmin):
     """Language models: what is said of them may be changed, and each change is an event."""
 
-    actions: Sequence[Any] | None = ("approve", "retire", "propose")
+    actions: Sequence[Any] | None = ("retire", "propose")
     list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "stands", "under_way")
     list_filter = ("risk_tier", "approval", "decision_role", "access")
     list_select_related = ("team",)
@@ -89,8 +103,13 @@ class LanguageModelAdmin(ActingAdmin):
 
     @admin.display(description="approval", ordering="approval")
     def stands(self, obj: LanguageModel) -> str:
-        """Whether what is there is approved; if not any more, what ended it."""
-        return obj.approval_words
+        """Which versions are approved; their pages on the site are where it is done."""
+        words: str = vars(obj).get(IN_WORDS) or approval_words(obj)
+        return words
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """One that reads the approvals of a page at once."""
+        return _ModelList
 
     @admin.display(description="audits under way")
     def under_way(self, obj: Any) -> SafeString | str:
@@ -106,19 +125,14 @@ class LanguageModelAdmin(ActingAdmin):
         listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
         return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
 
-    @admin.action(description="Approve for its purpose", permissions=["approve"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Approve."""
-        self._decide(request, queryset, Approval.APPROVED)
-
     @admin.action(description="Retire", permissions=["approve"])
     def retire(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Retire."""
         self._decide(request, queryset, Approval.RETIRED)
 
-    @admin.action(description="Propose again", permissions=["approve"])
+    @admin.action(description="Take into use again", permissions=["approve"])
     def propose(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Propose again."""
+        """Take into use again."""
         self._decide(request, queryset, Approval.PROPOSED)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[Any], approval: Approval) -> None:
@@ -278,6 +292,16 @@ class PlanDecisionAdmin(ReadOnlyAdmin):
     search_fields = ("plan__name", "plan__design_sha256", "decided_by", "reason")
 
 
+@admin.register(VersionDecision)
+class VersionDecisionAdmin(ReadOnlyAdmin):
+    """Who proposed which version of a model, who approved or returned it, and on which audits that rests."""
+
+    list_display = ("version", "state", "decided_by", "decided_at", "rests_on")
+    list_filter = ("state", "decided_at")
+    list_select_related = ("version",)
+    search_fields = ("version__language_model__name", "version__sha256", "decided_by", "reason")
+
+
 @admin.register(Registration)
 class RegistrationAdmin(ReadOnlyAdmin):
     """What is on its way into the register."""
@@ -309,13 +333,6 @@ class PolicyPackReviewAdmin(ReadOnlyAdmin):
     search_fields = ("pack__name", "reviewer", "note")
 
 
-class ReviewForm(forms.Form):
-    """That somebody read a pack against its sources."""
-
-    due = forms.DateField(label="Review again by", widget=forms.DateInput(attrs={"type": "date"}))
-    note = forms.CharField(label="What was read, and what was found", widget=forms.Textarea(attrs={"rows": 4}))
-
-
 @admin.register(PolicyPackVersion)
 class PolicyPackAdmin(ActingAdmin):
     """Policy packs, as they were shipped; reviewed here."""
@@ -339,8 +356,7 @@ class PolicyPackAdmin(ActingAdmin):
     @admin.display(description="review due")
     def review_due(self, obj: PolicyPackVersion) -> Any:
         """The day of the last review's end, else a year after its sources were read."""
-        last = obj.reviews.order_by("-pk").first()
-        return last.due if last else obj.as_of + REVIEW_AFTER
+        return review_due(obj, obj.reviews.order_by("-pk").first())
 
     @admin.display(description="used in runs", boolean=True)
     def used(self, obj: PolicyPackVersion) -> bool:
@@ -389,14 +405,8 @@ class PolicyPackAdmin(ActingAdmin):
     def difference(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
         """What changed from one version to another."""
         first, second = self._pack(request, other), self._pack(request, pk)
-        lines = difflib.unified_diff(
-            _pretty(first.content).splitlines(),
-            _pretty(second.content).splitlines(),
-            str(first),
-            str(second),
-            lineterm="",
-        )
-        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": list(lines), "pack": second}
+        lines = difference_lines(first, second)
+        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": lines, "pack": second}
         return render(request, "admin/compliance/policypackversion/diff.html", context)
 
     def _pack(self, request: HttpRequest, pk: int) -> PolicyPackVersion:
@@ -419,9 +429,5 @@ def _bars(audits: list[Audit]) -> SafeString | str:
     return format_html_join("", "{}", bars) if audits else "–"
 
 
-def _pretty(content: Any) -> str:
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
-
-
 def _code(content: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", _pretty(content))
+    return format_html("<pre>{}</pre>", pretty(content))

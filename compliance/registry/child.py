@@ -49,20 +49,24 @@ def _look(job: dict[str, Any]) -> dict[str, Any]:
     from auditor.exceptions import DataError
     from auditor.mapping_checks import check_mapping
     from auditor.proposals import has_fields, proposed
+    from compliance.registry.column_facts import facts_of
     from compliance.registry.columns import mapping_of, masked_preview, reading_of
 
     path, where, limits = Path(job["path"]), str(job["where"]), _limits(job)
-    text, told = str(job["mapping"]), []
+    text, told, roles = str(job["mapping"]), [], None
     if not has_fields(text):
         found = proposed(path, str(job["name"]), where=where, said=reading_of(text, where="mapping"), limits=limits)
         table, text, told = found.table, found.proposal.text(), found.proposal.lines()
-    answer: dict[str, Any] = {"mapping": text, "lines": [], "preview": [], "error": "", "facts": []}
+        roles = found.proposal.roles
+    answer: dict[str, Any] = {"mapping": text, "lines": [], "preview": [], "error": "", "facts": [], "columns": []}
     try:
         mapping = mapping_of(text, where="mapping")
     except DataError as error:
         return answer | {"error": str(error)}
     if job["mapping"] and text == job["mapping"]:
         table = _table(job, mapping.reading)
+    if job["columns"]:
+        answer["columns"] = [each.to_keep() for each in facts_of(table, roles)]
     lines = check_mapping(table, mapping)
     answer["lines"] = lines
     # Why it is proposed so, and how outcomes count: a flag the wrong way round fits its mapping as the right one does.

@@ -10,11 +10,11 @@ import polars as pl
 from auditor.exceptions import DataError
 from auditor.mapping_files import mapping_from, reading_from
 from auditor.mappings import DataMapping
+from auditor.recognition import MASK
 from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
-MASKED_ROLES = frozenset({"id", "protected", "protected_proxy"})
-MASK = "•••"
+MASKED_ROLES = frozenset({"id", "protected", "protected_proxy", "proxy"})
 PREVIEW_ROWS = 10
 SHOWN_CHARACTERS = 60
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.conf import settings
 from auditor.applications import Counts, Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
+from auditor.toml_text import parse_toml
 from compliance.models import Registration
 from compliance.registry.columns import mapping_of
 from compliance.registry.keeping import keep_packed
@@ -31,7 +33,8 @@ class Look:
 
     ``mapping`` is what ``lines`` (what looks wrong) and ``preview`` (the first rows, masked) are about: a proposal, or
     what somebody wrote. ``facts`` are what there is to know and not to mend: reasons of a proposal, counts of outcomes.
-    ``error`` says what is wrong with the mapping itself, ``refused`` why the table cannot be read.
+    ``error`` says what is wrong with the mapping itself, ``refused`` why the table cannot be read. ``columns`` say what
+    is known of every column (compliance/registry/column_facts.py), ``reading`` by which keys the file was read then.
     """
 
     mapping: str = ""
@@ -40,6 +43,8 @@ class Look:
     error: str = ""
     refused: str = ""
     facts: tuple[str, ...] = ()
+    columns: tuple[dict[str, Any], ...] = ()
+    reading: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def kept(cls, row: Registration) -> Look | None:
@@ -56,18 +61,31 @@ def look_at(row: Registration, *, mapping: str) -> Look:
 
     One at a time on this machine, for pages start it: whoever finds another at work waits a little and is then told so.
     """
+    kept = Look.kept(row)
+    known = kept.columns if kept and mapping and kept.reading == _reading(mapping) else ()
     try:
         with _alone(row.source):
-            answer = _ask(row, mapping=mapping, register=False)
+            answer = _ask(row, mapping=mapping, register=False, columns=not known)
     except DataError as error:
         return Look(mapping=mapping, refused=str(error))
     return Look(
+        columns=known or tuple(answer["columns"]),
+        reading=_reading(answer["mapping"]),
         mapping=answer["mapping"],
         lines=tuple(answer["lines"]),
         preview=tuple(tuple(line) for line in answer["preview"]),
         error=answer["error"],
         facts=tuple(answer["facts"]),
     )
+
+
+def _reading(text: str) -> dict[str, Any]:
+    """The keys by which a mapping has its file read, as JSON gives them back; none where it cannot be read."""
+    try:
+        raw = parse_toml(text).get("reading", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    return dict(raw) if isinstance(raw, dict) else {}
 
 
 def survey_of(
@@ -108,7 +126,12 @@ def limits() -> Limits:
 
 
 def _ask(
-    row: Registration, *, mapping: str, register: bool, heartbeat: Callable[[], None] = lambda: None
+    row: Registration,
+    *,
+    mapping: str,
+    register: bool,
+    heartbeat: Callable[[], None] = lambda: None,
+    columns: bool = False,
 ) -> dict[str, Any]:
     path = kept_upload(row.file)
     if not path.is_file():
@@ -119,6 +142,7 @@ def _ask(
         "name": row.name,
         "mapping": mapping,
         "register": register,
+        "columns": columns,
         "limits": asdict(limits()),
         "memory": settings.TABLE_MEMORY,
         "seconds": settings.TABLE_SECONDS,

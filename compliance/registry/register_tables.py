@@ -1,4 +1,4 @@
-"""The tables of the register's pages: registrations, systems, what columns are said to mean, first rows."""
+"""The tables of the register's pages: registrations, systems, fields of a data set, first rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html
 
-from auditor.mappings import DataMapping
+from auditor.run_record import MappedField
 from compliance.models import Registration, SystemListing
 from compliance.tables.described import Column, Table
 from reports import numbers
@@ -87,24 +87,6 @@ def _approved(row: SystemListing) -> str:
     return f"{row.approved_by}, {_day(row.approved_at)}" if row.approved_at else numbers.DASH
 
 
-def meanings_table(mapping: DataMapping, *, address: str) -> Table:
-    """What the columns of a table are said to mean."""
-    return Table(
-        name="meanings",
-        title="Fields",
-        caption="Fields, as the mapping below names them",
-        rows=mapping.fields,
-        address=address,
-        columns=(
-            Column("field", "Field", lambda item: item.label),
-            Column("name", "", lambda item: item.name),
-            Column("role", "Role", lambda item: item.role),
-            Column("type", "Type", lambda item: item.type),
-            Column("columns", "Columns", lambda item: ", ".join(item.columns), None, "long"),
-        ),
-    )
-
-
 def fields_table(fields: Iterable[Any], *, address: str) -> Table:
     """The fields of a registered data set."""
     return Table(
@@ -120,6 +102,64 @@ def fields_table(fields: Iterable[Any], *, address: str) -> Table:
             Column("unit", "Unit", lambda item: item.unit),
         ),
     )
+
+
+ROLES = {
+    "predictor": "Given to the model",
+    "protected": "Protected",
+    "protected_proxy": "Protected, and stands for another protected one",
+    "proxy": "Stands for a protected one",
+    "recorded": "Recorded, not given to the model",
+    "outcome": "Outcome",
+    "id": "Identifier",
+}
+
+
+def mapped_table(fields: Iterable[MappedField]) -> Table:
+    """The fields of a registered data set, each with what its mapping says of it, in words."""
+    return Table(
+        name="mapping",
+        title="Fields",
+        kind="folds",
+        rows=tuple(fields),
+        columns=(
+            Column("field", "Field", lambda item: item.label or item.name),
+            Column("name", "Name", lambda item: item.name, lambda item: format_html("<code>{}</code>", item.name)),
+            Column("role", "Role", lambda item: item.role, lambda item: ROLES.get(item.role, item.role)),
+            Column("type", "Type", lambda item: item.type),
+            Column("unit", "Unit", lambda item: item.unit),
+            Column("read", "How it is read", mapping_words, None, "long"),
+        ),
+    )
+
+
+def mapping_words(item: MappedField) -> str:
+    """What a mapping says of one field, in a sentence or two."""
+    said = [_columns_words(item)]
+    if item.scale != 1.0:
+        said.append(f"times {item.scale:g}")
+    if item.words:
+        said.append(", ".join(f"{code} means {word}" for code, word in item.words.items()))
+    for name, values in (("favourable", item.favourable), ("adverse", item.adverse)):
+        if values:
+            said.append(f"{name}: {', '.join((values,) if isinstance(values, str) else values)}")
+    if item.missing:
+        said.append(
+            f"missing: {', '.join(f'{value:g}' if isinstance(value, float) else value for value in item.missing)}"
+        )
+    if item.missing_from is not None:
+        said.append(f"missing from {item.missing_from:g} on")
+    if item.role == "id" and item.repeats == "separate":
+        said.append("rows whose id repeats are records of their own")
+    return "; ".join(said)
+
+
+def _columns_words(item: MappedField) -> str:
+    if item.column is not None:
+        return f"column {item.column}"
+    if item.ratio is not None:
+        return f"column {item.ratio[0]} divided by {item.ratio[1]}"
+    return f"one of the columns {', '.join(item.one_of)}" if item.one_of else "from no column"
 
 
 def preview_table(lines: Sequence[Sequence[str]], *, proposed: bool, address: str) -> Table:

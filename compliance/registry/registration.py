@@ -29,8 +29,10 @@ from compliance.execution.heartbeats import Heartbeat
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
+from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import masked_preview
 from compliance.registry.importing import import_bounded
+from compliance.registry.mapping_page import lines_shown
 from compliance.registry.reading import survey_of
 from compliance.registry.system_tables import READERS
 from compliance.registry.systems import find_listed
@@ -68,7 +70,11 @@ def _register(row: Registration, actor: Actor, *, heartbeat: Callable[[], None])
     enter = partial(_import_model if row.kind == Registration.MODEL else _enter_data, heartbeat=heartbeat)
 
     def fail(line: str) -> None:
-        patiently(lambda: actions.fail_registration(registration=row, error=line, actor=actor))
+        # The line may quote a cell of the table; the event log keeps it for good.
+        facts = [ColumnFacts.kept(each) for each in row.look.get("columns", ())]
+        (error,) = lines_shown([line], facts, row.mapping)
+        (told,) = lines_shown([line], facts, row.mapping, with_ids=False)
+        patiently(lambda: actions.fail_registration(registration=row, error=error, told=told, actor=actor))
 
     try:
         version = patiently(lambda: enter(row, actor))
@@ -173,5 +179,6 @@ def _enter_data(row: Registration, actor: Actor, *, heartbeat: Callable[[], None
         row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
     found, preview, lines = survey_of(row, heartbeat=heartbeat)
-    row.look = {"lines": lines}
+    # What is known of the columns stays: a plan that is written from the table counts its groups by it.
+    row.look = {"lines": lines, "columns": row.look.get("columns", [])}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -17,32 +16,56 @@ from auditor.exceptions import AuditorError, InputError
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.actions.systems import proposed
+from compliance.dashboard.event_lines import history_of
+from compliance.dashboard.list_pages import list_page
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
-from compliance.models import Event, LanguageModelVersion, SystemKey, SystemListing, SystemState
+from compliance.models import LanguageModelVersion, SystemKey, SystemListing, SystemState
 from compliance.registry.register_tables import systems_table
 from compliance.registry.system_forms import EXAMPLES, ApprovalForm, KeyForm, ReasonForm, SystemForm, WithdrawalForm
 from compliance.registry.system_page import facts_of
 from compliance.registry.views import page
+from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
-
-LINES = 25
-BATCH = 200
-EVENTS_SHOWN = 100
 
 
 @page("GET", "HEAD")
 def systems(request: HttpRequest) -> HttpResponseBase:
     """Every system of one's teams with its current version; the others stand in its history."""
     access.need(request.user, "view_systemlisting")
-    rows = SystemListing.objects.for_user(request.user).current().select_related("team").defer("text")
-    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
-    context = {
-        "listed": listed,
-        "asked": "",
-        "may_propose": request.user.has_perm(f"compliance.{SystemForm.permission}"),
-    }
-    return page_of(request, "registry/systems.html", context, [systems_table(listed, lambda: rows.iterator(BATCH))])
+    context = {"may_propose": request.user.has_perm(f"compliance.{SystemForm.permission}")}
+    return list_page(request, "registry/systems.html", _listing(request.user), context)
+
+
+def _listing(user: Any) -> Listing:
+    rows = SystemListing.objects.for_user(user).current().select_related("team").defer("text")
+    return Listing(
+        noun="system",
+        rows=rows,
+        search=named("name", "kind", "proposed_by", "approved_by", "team__name"),
+        hint="Name, team, person",
+        filters=(
+            Filter(
+                name="state",
+                label="Stands",
+                narrow=lambda found, value: found.filter(state=value),
+                offered=[(item.value, str(item.label)) for item in SystemState],
+            ),
+            Filter(
+                name="kind",
+                label="Kind",
+                narrow=lambda found, value: found.filter(kind=value),
+                offered=((SystemListing.ENDPOINT, "Language models"), (SystemListing.SERVICE, "Decision services")),
+            ),
+        ),
+        sorts=(
+            by("name", "Name", "kind", "name", "-version", column="system"),
+            by("proposed", "Last proposed first", "-proposed_at", "-pk", column="proposed_by", descending=True),
+            by("approved", "Last approved first", F("approved_at").desc(nulls_last=True), "-pk", column="approved_by",
+               descending=True),
+        ),
+        table=systems_table,
+    )  # fmt: skip
 
 
 @page("GET", "HEAD", "POST")
@@ -74,13 +97,13 @@ def _begun(request: HttpRequest) -> dict[str, Any]:
 
 
 @page("GET", "HEAD")
-def system(request: HttpRequest, pk: int) -> HttpResponse:
+def system(request: HttpRequest, pk: int) -> HttpResponseBase:
     """One version of a system: what it is, where it stands, what became of it."""
     return _page(request, _row(request, pk))
 
 
 @page("POST")
-def approve(request: HttpRequest, pk: int) -> HttpResponse:
+def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
     """List a proposed system."""
     row = _row(request, pk)
     access.require(request.user, "approve_systemlisting", row.team_id)
@@ -89,7 +112,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page("POST")
-def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Take back a proposal or a listing."""
     row = _row(request, pk)
     access.require(request.user, "withdraw_systemlisting", row.team_id)
@@ -101,7 +124,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_variables("form")
 @sensitive_post_parameters("key")
 @page("POST")
-def set_key(request: HttpRequest, pk: int) -> HttpResponse:
+def set_key(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Set the key of a system; it is shown to nobody afterwards."""
     row = _row(request, pk)
     access.require(request.user, "add_systemkey", row.team_id)
@@ -132,7 +155,7 @@ def erase_key(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _decided(
     request: HttpRequest, row: SystemListing, form: ReasonForm, action: Callable[..., None], done: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, row, form, status=400)
     try:
@@ -147,7 +170,7 @@ def _decided(
 
 def _page(
     request: HttpRequest, row: SystemListing, sent: forms.Form | None = None, *, status: int = 200
-) -> HttpResponse:
+) -> HttpResponseBase:
     """The page; with the form that was ``sent`` and refused, if one was."""
     may = {
         name: access.may(request.user, f"{name}_systemlisting", row.team_id) for name in ("add", "approve", "withdraw")
@@ -156,7 +179,7 @@ def _page(
     waits, own = row.state == SystemState.PROPOSED, proposed(row, site_actor(request))
     versions = SystemListing.objects.for_user(request.user).filter(kind=row.kind, name=row.name)
     others = [version.event_object for version in versions]
-    events = Event.objects.for_user(request.user).filter(object__in=others)
+    history = history_of(request.user, *others, about=row.source)
     context = {
         "row": row,
         "facts": facts_of(row),
@@ -166,15 +189,7 @@ def _page(
         .select_related("language_model")
         .defer("manifest")
         .numbered(),
-        "events": [
-            {
-                "action": event.action,
-                "object": event.object,
-                "actor": event.actor,
-                "at": datetime.fromisoformat(event.ts),
-            }
-            for event in events[:EVENTS_SHOWN]
-        ],
+        "history": history,
         "may_propose": may["add"],
         "own": waits and may["approve"] and own,
         "refused": sent.non_field_errors() if sent is not None else (),
@@ -185,7 +200,7 @@ def _page(
         "may_register": row.state == SystemState.LISTED
         and access.may(request.user, "add_languagemodelversion", row.team_id),
     }
-    return render(request, "registry/system.html", context, status=status)
+    return page_of(request, "registry/system.html", context, [history.table], status=status)
 
 
 def _form(kind: type[forms.Form], sent: forms.Form | None) -> forms.Form:

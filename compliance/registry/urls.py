@@ -14,5 +14,6 @@ urlpatterns = [
     path("<uuid:public_id>/", views.registration, name="registration"),
     path("<uuid:public_id>/part/", views.upload_part, name="upload_part"),
     path("<uuid:public_id>/file/", views.replace_file, name="replace_file"),
+    path("<uuid:public_id>/remove/", views.remove, name="registration_remove"),
     path("<uuid:public_id>/again/", views.again, name="registration_again"),
 ]

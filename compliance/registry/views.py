@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -21,23 +22,28 @@ from auditor.exceptions import DataError, InputError
 from auditor.proposals import has_fields
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.dashboard.list_pages import list_page
 from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError
+from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
 from compliance.models import Registration, RegistrationState
+from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
+from compliance.registry.mapping_page import columns_page, columns_table, lines_shown, posted_boxes
+from compliance.registry.mapping_sides import Sides, merged
 from compliance.registry.reading import Look, look_at
-from compliance.registry.register_tables import meanings_table, preview_table, registrations_table
+from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
 from compliance.tables.described import Table
+from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
 
 log = logging.getLogger(__name__)
 
-LINES = 25
-BATCH = 200
 SHOWN_ROWS = 5
+MOST_LINES = 8
 #: What a page offers where the file cannot be read without being told how.
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
 [reading]
@@ -65,11 +71,37 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[
 def registrations(request: HttpRequest) -> HttpResponseBase:
     """Everything on its way into the register, newest first."""
     _need(request, "view_registration")
-    rows = Registration.objects.for_user(request.user).select_related("team", "model_version", "data_version")
-    listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     can = {kind: request.user.has_perm(f"compliance.{permission}") for kind, permission in PERMISSIONS.items()}
-    table = registrations_table(listed, lambda: rows.iterator(BATCH))
-    return page_of(request, "registry/registrations.html", {"listed": listed, "can": can, "asked": ""}, [table])
+    return list_page(request, "registry/registrations.html", _listing(request.user), {"can": can})
+
+
+def _listing(user: Any) -> Listing:
+    rows = Registration.objects.for_user(user).select_related("team", "model_version", "data_version")
+    return Listing(
+        noun="registration",
+        rows=rows.defer("mapping", "look"),
+        search=named("name", "source", "requested_by", "error"),
+        hint="Name, source, person",
+        filters=(
+            Filter(
+                name="kind",
+                label="Kind",
+                narrow=lambda found, value: found.filter(kind=value),
+                offered=((Registration.MODEL, "Language models"), (Registration.DATA, "Data sets")),
+            ),
+            Filter(
+                name="state",
+                label="State",
+                narrow=lambda found, value: found.filter(state=value),
+                offered=[(item.value, str(item.label)) for item in RegistrationState],
+            ),
+        ),
+        sorts=(
+            by("newest", "Newest first", "-created_at", "-pk", column="created_at", descending=True),
+            by("name", "Name", "name", "-pk", column="name"),
+        ),
+        table=registrations_table,
+    )
 
 
 @page("GET", "HEAD", "POST")
@@ -175,28 +207,56 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     if not describable or not row.file:
         return render(request, "registry/registration.html", context)
     form = MappingForm(request.POST if "mapping" in request.POST else None)
-    if request.method == "POST" and (form.is_valid() or not form.is_bound):
-        text = form.cleaned_data["mapping"] if form.is_bound else row.mapping
+    facts = _facts(row)
+    sides: Sides | None = None
+    if request.method == "POST" and form.is_bound and form.is_valid():
+        sides = merged(
+            text=one_way_lines(form.cleaned_data["mapping"]),
+            agreed=one_way_lines(request.POST.get("agreed", "")),
+            posted=posted_boxes(request.POST, facts),
+            facts=facts,
+        )
+    if request.method == "POST" and (not form.is_bound or (sides and not sides.refused)):
+        text = sides.text if sides else row.mapping
         if "register" in request.POST and has_fields(text) and not _problem(text):
             # Right or wrong for the table: the worker reads it, and says so.
             actions.keep_mapping(registration=row, mapping=text, ready=True, actor=site_actor(request))
             return _to(row)
-        if form.is_bound:
+        if "go" in request.POST and not form.is_bound:
+            return _to(row)
+        if form.is_bound and not ("go" in request.POST and text == _shown_text(row)):
             # Kept right or wrong, so that nothing somebody wrote is lost.
             actions.keep_mapping(registration=row, mapping=text, ready=False, actor=site_actor(request))
+        if "go" in request.POST:
+            asked = {"columns": request.POST["go"], "find": request.POST.get("find", "")}
+            return HttpResponseRedirect(f"{_address(row)}?{urlencode({k: v for k, v in asked.items() if v})}#columns")
         if not (text and _problem(text)):
             _look(row, mapping=text)
-        if form.is_bound and not has_fields(text) and not _problem(text):
-            form = MappingForm(None)  # only how the file is read was said: the page shows what is proposed of it
-    described = _described(row, form)
-    tables = _tables(row, described) if "mapping" in described else []
-    return page_of(request, "registry/registration.html", {**context, **described}, tables)
+        if sides is not None:
+            # What stands in the boxes now is what was made of both sides.
+            form = MappingForm({"mapping": text}) if has_fields(text) or _problem(text) else MappingForm(None)
+    described = _described(row, form, asked=request.GET, sides=sides)
+    tables = _tables(row, described)
+    status = 400 if sides is not None and sides.refused else 200
+    return page_of(request, "registry/registration.html", {**context, **described}, tables, status=status)
+
+
+def _facts(row: Registration) -> list[ColumnFacts]:
+    look = Look.kept(row)
+    return [ColumnFacts.kept(each) for each in look.columns] if look else []
+
+
+def _shown_text(row: Registration) -> str:
+    """The mapping that the page shows: what somebody said, else what is proposed."""
+    look = Look.kept(row)
+    return row.mapping if has_fields(row.mapping) else (look.mapping if look else "") or row.mapping
 
 
 def _tables(row: Registration, described: dict[str, Any]) -> list[Table]:
-    at = _address(row)
-    tables = [meanings_table(described["mapping"], address=at)]
-    if described["preview"]:
+    at, tables = _address(row), list[Table]()
+    if described.get("columns"):
+        tables.append(columns_table(described["columns"], address=at))
+    if described.get("preview"):
         tables.append(preview_table(described["preview"], proposed=described["proposed"], address=at))
     return tables
 
@@ -213,34 +273,54 @@ def _look(row: Registration, *, mapping: str) -> None:
         log.warning("%s: what was seen of it could not be kept (%s)", row, type(error).__name__)
 
 
-def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
+def _described(
+    row: Registration, form: MappingForm, *, asked: Mapping[str, Any], sides: Sides | None
+) -> dict[str, Any]:
     """What the page says of the columns: all of it was kept when the table was read."""
     look = Look.kept(row)
-    proposed = look.mapping if look else ""
     if row.mapping and not has_fields(row.mapping) and (error := _problem(row.mapping)):
         form.initial = {"mapping": row.mapping}
         return {"form": form, "error": error}
-    text = row.mapping if has_fields(row.mapping) else proposed or row.mapping
+    text = _shown_text(row)
     if look is not None and look.refused:
         if not form.is_bound:
             form.initial = {"mapping": text or READING}
         # Where a key says how the file is read, people can say it here.
         helps = "[reading]" in look.refused or bool(text)
-        return {"error": look.refused, "unread": True} | ({"form": form} if helps else {})
+        return {"error": look.refused, "unread": True} | ({"form": form, "agreed": text} if helps else {})
     if not form.is_bound:
         form.initial = {"mapping": text}
-    if error := _problem(text) if text else "":
-        return {"form": form, "error": error}
+    error = sides.refused if sides else ""
+    error = error or (_problem(text) if text else "")
+    facts = _facts(row)
+    looked = look if look is not None and look.mapping == text else Look()
+    lines, told = lines_shown(looked.lines, facts, text), lines_shown(looked.facts, facts, text)
+    columns = columns_page(
+        text=sides.agreed if sides and sides.refused else text,
+        facts=facts,
+        asked=asked,
+        error=error,
+        lines=lines,
+        told=told,
+        posted=sides.waiting if sides else None,
+    )
+    common = {"form": form, "agreed": sides.agreed if sides else text, "columns": columns}
+    if error:
+        return {**common, "error": error}
     if look is None or look.mapping != text:
-        return {"form": form if text else None, "unread": True}
+        return {**common, "form": form if text else None, "unread": True}
     mapping = mapping_of(text, where="mapping")
     preview = look.preview[: SHOWN_ROWS + 1]
     proposal = not has_fields(row.mapping)
     return {
-        "form": form,
+        **common,
         "error": look.error,
         "lines": look.lines,
         "facts": look.facts,
+        # What stands at its column stands there alone, but for the first lines of what looks wrong.
+        "shown": lines[:MOST_LINES],
+        "beyond": len(lines) - MOST_LINES,
+        "read": [line for line in told if not line.startswith("field ")] if columns else told,
         "preview": preview,
         "mapping": mapping,
         "proposed": proposal,
@@ -286,11 +366,34 @@ def _refused(request: HttpRequest, row: Registration, error: str, *, status: int
 
 
 def _rights(request: HttpRequest, row: Registration) -> dict[str, Any]:
-    """What somebody may do with a registration as it stands."""
+    """What somebody may do with a registration as it stands, and see of its file once it is registered."""
     may = access.may(request.user, PERMISSIONS[row.kind], row.team_id)
     open_to_change = row.state in (RegistrationState.MAPPING, RegistrationState.FAILED)
     replace = FileForm() if may and open_to_change and not row.at_hand else None
-    return {"may": may, "replace": replace}
+    unfinished = open_to_change or row.state == RegistrationState.UPLOADING
+    writes = row.data_version_id is not None and access.may(request.user, "add_planversion", row.team_id)
+    return {
+        "seen": lines_shown(row.look.get("lines", ()), _facts(row), row.mapping),
+        "may": may,
+        "replace": replace,
+        "removable": may and unfinished and not row.at_hand,
+        "may_write_plan": writes,
+    }
+
+
+@page("POST")
+def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take an upload away that is not registered, once somebody said that they mean it."""
+    row = _row(request, public_id)
+    access.require(request.user, PERMISSIONS[row.kind], row.team_id)
+    if "sure" not in request.POST:
+        return _refused(request, row, "sure: is not ticked; expected a tick that the file may go", status=400)
+    try:
+        actions.remove_registration(registration=row, actor=site_actor(request))
+    except ComplianceError as error:
+        return _refused(request, row, str(error), status=409)
+    messages.success(request, f"{row.source} and what was said of its columns are removed.")
+    return HttpResponseRedirect(reverse("registrations"))
 
 
 @page("POST")

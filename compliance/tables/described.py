@@ -12,6 +12,14 @@ Plain = str | int | float | bool | datetime | None
 
 
 @dataclass(frozen=True)
+class Head:
+    """Where the head of a column leads: to another order. ``direction`` is how the rows stand by it, if they do."""
+
+    address: str
+    direction: str = ""
+
+
+@dataclass(frozen=True)
 class Column:
     """One column.
 
@@ -38,6 +46,12 @@ class Column:
     kind: str | Callable[[Any], str] = ""
     marked: str = ""
 
+    @property
+    def words(self) -> str:
+        """What people call it, also where it is no column of the page."""
+        named = self.name.replace("_", " ").replace("sha256", "SHA-256")
+        return self.head or f"{named[:1].upper()}{named[1:]}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -63,6 +77,10 @@ class Table:
         Tells the row that the page has open.
     address
         Where files of it are asked for, if that is not the address of the page.
+    chosen
+        The names of the columns that somebody wants to see beside the first; without it, those that have a head.
+    heads
+        The ways to other orders, by the name of the column.
     """
 
     name: str
@@ -75,6 +93,8 @@ class Table:
     caption: str = ""
     current: Callable[[Any], bool] | None = None
     address: str = ""
+    chosen: frozenset[str] | None = None
+    heads: Mapping[str, Head] = field(default_factory=dict)
     # What was asked for when files of it are written; filled in by whoever hands them out.
     asked: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,7 +106,10 @@ class Table:
     @property
     def shown(self) -> tuple[Column, ...]:
         """The columns of the page."""
-        return tuple(column for column in self.columns if column.head)
+        if self.chosen is None:
+            return tuple(column for column in self.columns if column.head)
+        first, *others = self.columns
+        return (first, *(column for column in others if column.name in self.chosen))
 
     @property
     def file(self) -> str:

@@ -14,10 +14,11 @@ from compliance.tables.described import Column, Plain, Table
 from reports import numbers
 from reports.html_marks import files_html
 
-#: What an address asks with: the kind of file, the table of the page, and what no file has a part of.
-AS, WHICH, PAGE = "as", "table", "page"
+#: What an address asks with: the kind of file, the table of the page, and what files have all of: pages and columns.
+AS, WHICH, PAGE, COLUMN = "as", "table", "page", "column"
 KINDS = {"csv": "CSV", "xlsx": "XLSX", "json": "JSON"}
-UNNAMED = mark_safe('<span class="sr">Row</span>')
+#: A kind of table whose rows are cards on a phone: each cell carries the head of its column.
+FOLDS = "folds"
 
 
 def table_html(table: Table, request: HttpRequest | None = None) -> SafeString:
@@ -25,10 +26,13 @@ def table_html(table: Table, request: HttpRequest | None = None) -> SafeString:
     shown = table.shown
     head = format_html_join(
         "",
-        '<th scope="col"{}>{}{}</th>',
-        ((_class(_head_kind(column)), column.marked, column.head) for column in shown),
+        '<th scope="col"{}{}>{}{}</th>',
+        (
+            (_class(_head_kind(column)), _direction(table, column), column.marked, _head(table, column))
+            for column in shown
+        ),
     )
-    body = format_html_join("", "<tr{}>{}</tr>", ((_current(table, row), _cells(shown, row)) for row in table.rows))
+    body = format_html_join("", "<tr{}>{}</tr>", ((_current(table, row), _cells(table, row)) for row in table.rows))
     return format_html(
         '<div class="scroll" tabindex="0" role="group" aria-label="{}, table">'
         '<table class="{}">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
@@ -56,19 +60,26 @@ def files_at(address: str, name: str, asked: dict[str, str] | None = None) -> li
 
 def asked_of(request: HttpRequest) -> dict[str, str]:
     """What the address of a page asks for, other than which part of a table, or which file of it."""
-    return {key: str(value) for key, value in request.GET.items() if key not in (AS, WHICH, PAGE)}
+    return {key: str(value) for key, value in request.GET.items() if key not in (AS, WHICH, PAGE, COLUMN)}
 
 
-def _cells(columns: tuple[Column, ...], row: Any) -> SafeString:
-    return format_html_join("", "{}", ((_cell(column, row, first=column is columns[0]),) for column in columns))
+def _cells(table: Table, row: Any) -> SafeString:
+    folds = FOLDS in table.kind.split()
+    columns = table.shown
+    return format_html_join(
+        "",
+        "{}",
+        ((_cell(column, row, first=column is columns[0], label=column.words if folds else ""),) for column in columns),
+    )
 
 
-def _cell(column: Column, row: Any, *, first: bool) -> SafeString:
+def _cell(column: Column, row: Any, *, first: bool, label: str) -> SafeString:
     words = conditional_escape(column.cell(row) if column.cell is not None else in_words(column.value(row)))
     kind = column.kind if isinstance(column.kind, str) else column.kind(row)
     if first:
         return format_html('<th scope="row"{}>{}</th>', _class(kind), words)
-    return format_html("<td{}>{}</td>", _class(kind), words)
+    labelled = format_html(' data-label="{}"', label) if label else mark_safe("")
+    return format_html("<td{}{}>{}</td>", _class(kind), labelled, words)
 
 
 def in_words(value: Plain) -> str:
@@ -80,6 +91,18 @@ def in_words(value: Plain) -> str:
     if isinstance(value, datetime):
         return numbers.date(value.isoformat())
     return numbers.count(value) if isinstance(value, int) else str(value)
+
+
+def _head(table: Table, column: Column) -> str:
+    """Its words, leading to another order where the table has one by it."""
+    words = column.head if table.chosen is None else column.words
+    way = table.heads.get(column.name)
+    return words if way is None else format_html('<a href="{}">{}</a>', way.address, words)
+
+
+def _direction(table: Table, column: Column) -> SafeString:
+    way = table.heads.get(column.name)
+    return format_html(' aria-sort="{}"', way.direction) if way and way.direction else mark_safe("")
 
 
 def _head_kind(column: Column) -> str:

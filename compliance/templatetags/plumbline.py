@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from urllib.parse import parse_qsl
 
 from django import template
 from django.template import Context
@@ -13,10 +14,10 @@ from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.links import cases_link
 from compliance.models import Audit
 from compliance.tables.described import Table
-from compliance.tables.html import table_html
+from compliance.tables.html import addresses, table_html
 from reports import numbers, sentences, wording
 from reports.canvas import Chart
-from reports.html_marks import chart_html, code_html, severity_html
+from reports.html_marks import chart_html, code_html, files_html, severity_html
 from reports.html_marks import conclusion_class as class_of
 from reports.labels import ARM_LABELS, CASE_ROLE_LABELS, CONTROL_ARM_LABELS, OUTCOME_LABELS
 
@@ -79,6 +80,12 @@ def whole(value: float | None) -> str:
 
 
 @register.filter
+def minutes(seconds: float) -> str:
+    """Seconds as minutes to one digit."""
+    return f"{seconds / 60:.1f}"
+
+
+@register.filter
 def logits(value: float | None) -> str:
     """Log-odds."""
     return numbers.logit(value)
@@ -97,6 +104,12 @@ def spoken(text: str) -> SafeString:
     return format_html_join(
         "", "{}", (((format_html("<code>{}</code>", part) if index % 2 else part),) for index, part in enumerate(parts))
     )
+
+
+@register.filter
+def asked_pairs(query: str) -> list[tuple[str, str]]:
+    """What an address asks for, name by name, for the hidden fields of a form."""
+    return parse_qsl(query)
 
 
 @register.filter
@@ -181,6 +194,13 @@ def table(context: Context, name: str, number: int | None = None) -> SafeString:
     """A table of the page by its name, and its number where there are several; with the way to its files."""
     described: Table = context["tables"][name if number is None else f"{name}-{number}"]
     return table_html(described, context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def files_of(context: Context, name: str) -> SafeString:
+    """The way to the files of a table that a page draws itself, for there are boxes in its cells."""
+    described: Table = context["tables"][name]
+    return mark_safe(files_html(described.title, addresses(described, context["request"])))  # noqa: S308, escaped there
 
 
 @register.simple_tag

@@ -16,7 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
 from compliance.models import default_team
-from tests.compliance.teams import rows_of
+from tests.compliance.teams import UNLISTED, rows_of
 
 CHROMIUM = os.environ.get("PLUMBLINE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -24,7 +24,6 @@ QUIET = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SECRET = "a long password"
-UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "systemkey")
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
              if model._meta.model_name not in UNLISTED]  # fmt: skip
 WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))"

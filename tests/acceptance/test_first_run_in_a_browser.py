@@ -235,6 +235,7 @@ def read(visit: Visit) -> None:
     page.get_by_role("link", name="Home").click()
     assert page.locator("#first-steps").count() == 0
     visit.look("home after the first report")
+    page.get_by_role("navigation", name="Main").get_by_text("More").click()
     page.get_by_role("link", name="Administration").click()
     visit.look("administration")
 

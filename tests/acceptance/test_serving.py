@@ -100,7 +100,7 @@ def test_a_dead_worker_is_started_again_and_sigterm_stops_everything(tmp_path: P
     told = [line for line in err.splitlines() if line.startswith(("The ", "SIGTERM"))]
     assert told == [
         "The worker was ended by SIGKILL; it is started again in 1 s",
-        "SIGTERM: stopping the worker, the scheduler and the site; once more ends it at once",
+        "SIGTERM: stopping the worker, the notifier, the scheduler and the site; once more ends it at once",
     ]
     assert len(everybody) >= 4
     _, alive = psutil.wait_procs(everybody, timeout=5)

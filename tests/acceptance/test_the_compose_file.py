@@ -26,7 +26,7 @@ SECRETS = ROOT / "docker" / "make-secrets"
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 #: What ends by itself, and so has no health to ask for.
 ONCE = {"migrate", "terminal"}
-WAY_OUT = {"web", "terminal"}
+WAY_OUT = {"web", "notifier", "terminal"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def services(compose: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_service_that_stays_is_restarted_and_has_a_health_check(services: dict[str, Any]) -> None:
     stays = set(services) - ONCE
-    assert {"postgres", "redis", "web", "worker", "scheduler", "gpu0"} <= stays
+    assert {"postgres", "redis", "web", "worker", "scheduler", "notifier", "gpu0"} <= stays
     for name in stays:
         assert services[name]["restart"] == "unless-stopped", name
         assert services[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
@@ -119,7 +119,9 @@ def test_secrets_are_files_that_nobody_commits(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_only_the_site_and_the_terminal_have_a_way_out(compose: dict[str, Any], services: dict[str, Any]) -> None:
+def test_only_the_site_the_notifier_and_the_terminal_have_a_way_out(
+    compose: dict[str, Any], services: dict[str, Any]
+) -> None:
     assert compose["networks"]["inside"] == {"internal": True}
     assert {name for name, service in services.items() if service["networks"] != ["inside"]} == WAY_OUT
     assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
@@ -129,7 +131,7 @@ def test_only_the_site_and_the_terminal_have_a_way_out(compose: dict[str, Any], 
 
 def test_whatever_works_on_the_tables_waits_for_the_migration(services: dict[str, Any]) -> None:
     own = {name for name, service in services.items() if "build" in service} - {"migrate"}
-    assert own == {"web", "worker", "scheduler", "gpu0", "terminal"}
+    assert own == {"web", "worker", "scheduler", "notifier", "gpu0", "terminal"}
     for name in own:
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, name
     assert services["migrate"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
@@ -206,7 +208,7 @@ def pg_isready() -> Path:
 def test_the_services_run_an_audit_to_the_bytes_of_the_command(
     running: Composition, small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    watched = ("worker", "scheduler", "web")
+    watched = ("worker", "scheduler", "notifier", "web")
     assert running.healthy("postgres")
     assert not running.healthy("redis")
     running.start("redis")
@@ -216,7 +218,7 @@ def test_the_services_run_an_audit_to_the_bytes_of_the_command(
     assert [name for name in watched if running.healthy(name)] == []
 
     workers = [running.start("worker"), running.start("worker")]
-    scheduler = running.start("scheduler")
+    scheduler, notifier = running.start("scheduler"), running.start("notifier")
     running.start("web")
     asked = running.run("terminal", "shell", "-v", "0", "-c", f"PLAN = {str(small_plan)!r}\n{REGISTER}\n{REQUEST}")
     assert (asked.returncode, asked.stdout.strip()) == (0, "A-0001"), asked.stderr
@@ -231,7 +233,7 @@ def test_the_services_run_an_audit_to_the_bytes_of_the_command(
     with urllib.request.urlopen(f"http://127.0.0.1:{running.environment('web')['GRANIAN_PORT']}/readyz") as answer:
         assert json.load(answer) == {"database": True, "tables": True, "cache": True}
 
-    for process in (*workers, scheduler):
+    for process in (*workers, scheduler, notifier):
         process.terminate()
     assert [process.wait(60) for process in workers] == [0, 0], running.report()
     assert not running.healthy("worker")

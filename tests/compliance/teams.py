@@ -29,6 +29,10 @@ from compliance.models import (
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
 from tests.records import NO_FILES
 
+#: Kinds of rows without a page in the administration: secrets, what is shown elsewhere, what only the software reads.
+UNLISTED = ("accountlink", "chainhead", "eventpayload", "firstrunlink", "keptform", "lockout", "mailaddress",
+            "maildelivery", "notice", "noticechoice", "noticecursor", "reminder", "savedview", "secondfactor", "signin",
+            "systemkey", "webhook", "webhookdelivery")  # fmt: skip
 WORKING = [role for role in Role if role != Role.EXAMINER]
 
 
@@ -81,7 +85,13 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
 
 def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     """One row of every register, by its model's name; policy packs belong to nobody and are the same for all."""
-    from tests.compliance.governed import actor_of, open_finding  # which makes its people here
+    from tests.compliance.governed import (  # which makes its people here
+        GONE,
+        actor_of,
+        approved_plan,
+        open_finding,
+        run,
+    )
 
     audit = make_team_audit(team, name=name)
     examiner = make_person(f"examiner {name}", team, [Role.EXAMINER])
@@ -94,7 +104,23 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     lists = make_person(f"lister {name}", team, [Role.ADMINISTRATOR])
     record = open_finding(team)
     comments = make_person(f"commenter {name}", team, [Role.COUNSEL])
+    approved = approved_plan(team, name="governed")
+    governed = run(plan=approved, model=audit.model, findings=[], measurements=[GONE])
+    proposes = actor_of(make_person(f"owner {name}", team, [Role.MODEL_OWNER]))
+    proposed = {"version": audit.model, "audits": [governed.number], "reason": "For loans.", "actor": proposes}
+    actions.decide_on_version(
+        proposal=actions.propose_version(**proposed), approve=True, reason="Read.", confirmed=True, actor=decides
+    )
     return {
+        "versiondecision": actions.propose_version(**proposed),
+        "auditschedule": actions.make_schedule(
+            plan=approved,
+            language_model=language_model,
+            data=audit.data,
+            every_months=3,
+            first_on=due,
+            actor=actor_of(make_person(f"scheduler {name}", team, [Role.COMPLIANCE_OFFICER])),
+        ),
         "findingrecord": record,
         "sighting": record.sightings.get(),
         "findingnote": actions.note_finding(
@@ -118,6 +144,14 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
             reason="asked",
             actor=Actor(name=lists.username, role="site", user=lists),
         ),
+        "webhook": actions.set_webhook(
+            team=team,
+            name=name,
+            url="http://127.0.0.1:9/hook",
+            networks=[],
+            kinds=["finding_opened"],
+            actor=Actor(name=lists.username, role="site", user=lists),
+        )[0],
         "policypackversion": pack,
         "policypackreview": PolicyPackReview.objects.first()
         or actions.review_pack(pack=pack, due=due, note="read", actor=ACTOR),

@@ -11,13 +11,13 @@ import pytest
 from django.test import Client
 
 from auditor.plan import Plan, plan_from
+from auditor.recognition import MASK
 from auditor.systems.service_listing import read_service
 from compliance import actions
 from compliance.execution.job import JobState
 from compliance.execution.workers import work
 from compliance.models import PlanDraft
 from compliance.plans.asked_preview import _steps
-from compliance.registry.columns import MASK
 from tests.compliance.test_plans_at_three_depths import begun, desk, folder  # noqa: F401 - fixtures
 from tests.compliance.test_systems_are_listed_by_two import admin, listed
 from tests.compliance.test_workers_ask_listed_systems import SECRET, registered_as, request

@@ -67,24 +67,24 @@ def test_a_language_model_is_described_anew_and_the_event_says_what_changed(brow
     assert Event.objects.count() == count
 
 
-def test_approval_goes_from_state_to_state(browser: Client) -> None:
+def test_a_model_is_retired_and_taken_into_use_again(browser: Client) -> None:
     # By somebody else than the browser's account: nobody approves what they registered.
     another = Actor(name="another", role="command line")
     row = actions.register_model(source="U", sha256="1" * 64, manifest=NO_FILES, actor=another).language_model
     page = "/admin/compliance/languagemodel/"
-    for action, state in (("approve", "approved"), ("retire", "retired"), ("propose", "proposed")):
+    for action, state in (("retire", "retired"), ("propose", "proposed")):
         browser.post(page, {"action": action, "_selected_action": [row.pk]})
         row.refresh_from_db()
         assert row.approval == state
-    assert actions_told().count("language_model.decided") == 3
+    assert actions_told().count("language_model.decided") == 2
     answer = browser.post(page, {"action": "propose", "_selected_action": [row.pk]}, follow=True)
-    assert "U: is proposed; expected retired" in answer.content.decode()
+    assert "U: is in use; expected retired" in answer.content.decode()
 
 
-def test_only_whoever_validates_may_approve(client: Client, db: None) -> None:
+def test_only_whoever_validates_may_retire(client: Client, db: None) -> None:
     row = model()
     client.force_login(make_person("officer", default_team(), [Role.COMPLIANCE_OFFICER], is_staff=True))
-    client.post("/admin/compliance/languagemodel/", {"action": "approve", "_selected_action": [row.pk]})
+    client.post("/admin/compliance/languagemodel/", {"action": "retire", "_selected_action": [row.pk]})
     row.refresh_from_db()
     assert row.approval == "proposed"
 

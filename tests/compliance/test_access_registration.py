@@ -15,12 +15,13 @@ from django.core.management import call_command
 from django.test import Client
 
 from auditor.exceptions import DataError, ModelError
+from auditor.recognition import MASK
 from auditor.tables import KNOWN_KINDS
 from compliance import actions
 from compliance.access.roles import Role
 from compliance.audits.binding import registered_data
 from compliance.models import DataSetVersion, Event, LanguageModel, Registration, RegistrationState, default_team
-from compliance.registry.columns import MASK, mapping_of, masked_preview
+from compliance.registry.columns import mapping_of, masked_preview
 from compliance.registry.reading import kept_upload
 from compliance.registry.registration import check_model_source, perform_registration
 from compliance.registry.uploads import PART_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -19,17 +20,20 @@ from django.utils import timezone
 from auditor.comparison import compare_versions
 from auditor.records import Conclusion, Severity
 from compliance import actions
-from compliance.dashboard.audited_models import REVALIDATION_MONTHS, audited_models, months_after
+from compliance.access.roles import Role
 from compliance.dashboard.audited_models import finished as finished_rows
+from compliance.dashboard.audited_models import registered_models
 from compliance.dashboard.home_page import live_findings, matrix
 from compliance.dashboard.model_page import choose
 from compliance.dashboard.prompts import marked, strength
 from compliance.execution.runner import audit_folder
 from compliance.governance.deadlines import remediation_days
-from compliance.models import Audit, FindingRecord
+from compliance.governance.revalidation import months_after, revalidation_months
+from compliance.models import Audit, FindingRecord, default_team
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 from tests.compliance.governed import open_finding
+from tests.compliance.teams import make_person
 from tests.compliance.test_officers_site import text_of
 from tests.compliance.test_tampering import owner
 
@@ -44,9 +48,17 @@ def second_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def two(finished: Audit, second_version: Path, settings: LazySettings) -> tuple[Audit, Audit]:
-    """Finished audits of two versions of one model."""
-    return finished, finish(second_version)
+def governed(db: None, simulated: Path, settings: LazySettings, tmp_path: Path) -> Iterator[Audit]:
+    """A finished, governed audit in a data folder of its own."""
+    settings.DATA_FOLDER = tmp_path / "data"
+    yield finish(simulated, governed=True)
+    shutil.rmtree(tmp_path / "data")
+
+
+@pytest.fixture
+def two(governed: Audit, second_version: Path) -> tuple[Audit, Audit]:
+    """Finished, governed audits of two versions of one model."""
+    return governed, finish(second_version, governed=True)
 
 
 def age(audit: Audit, days: int) -> None:
@@ -57,11 +69,11 @@ def age(audit: Audit, days: int) -> None:
 def test_an_empty_installation_says_what_would_be_here(signed_in: Client) -> None:
     page = text_of(signed_in.get("/").content)
     assert page.count("Nothing waits for you") == 2
-    assert "It takes two finished audits of one plan" in page
+    assert "It takes two finished, governed audits of one plan" in page
     assert text_of(signed_in.get("/models/").content).count("No model here.") == 1
 
 
-def test_home_counts_models_by_tier_and_last_conclusion(signed_in: Client, finished: Audit) -> None:
+def test_home_counts_models_by_tier_and_last_conclusion(signed_in: Client, governed: Audit) -> None:
     rows = signed_in.get("/").context["tiers"]
     lit = [cell for row in rows for cell in row["cells"] if cell["count"]]
     assert [cell["count"] for cell in lit] == [1, 1]  # one cell, and the row's total
@@ -72,20 +84,24 @@ def test_home_counts_models_by_tier_and_last_conclusion(signed_in: Client, finis
 
 
 def test_the_conclusion_of_a_model_is_that_of_its_last_audit(two: tuple[Audit, Audit]) -> None:
-    (audited,) = audited_models(finished_rows(Audit.objects.all()))
-    assert audited.audit == "A-0002"
+    reader = User.objects.create_superuser("root")
+    (audited,) = registered_models(reader, finished_rows(Audit.objects.all()))
+    assert audited.basis is not None
+    assert audited.basis.audit == "A-0002"
     leads = two[1].measurements.filter(role="primary").values_list("conclusion", flat=True)
-    assert audited.conclusion.value in set(leads)
-    assert audited.conclusion is not Conclusion.NOT_TESTED
+    assert audited.basis.conclusion.value in set(leads)
+    assert audited.basis.conclusion is not Conclusion.NOT_TESTED
 
 
 @pytest.mark.parametrize(("late", "days"), [(False, 700), (True, 760)])
-def test_a_model_is_due_when_its_tier_says(signed_in: Client, finished: Audit, late: bool, days: int) -> None:
-    assert REVALIDATION_MONTHS[2] == 24
-    age(finished, days)
-    context = signed_in.get("/").context
-    assert [line["audited"].audit for line in context["overdue"]] == (["A-0001"] if late else [])
-    assert ("Repeat the validation" in [task.words for task in context["tasks"]]) is late
+def test_a_model_is_due_when_its_tier_says(client: Client, governed: Audit, late: bool, days: int) -> None:
+    assert revalidation_months()[2] == 24
+    age(governed, days)
+    client.force_login(make_person("ola", default_team(), [Role.COMPLIANCE_OFFICER]))
+    context = client.get("/").context
+    assert [line["audited"].basis.audit for line in context["overdue"]] == (["A-0001"] if late else [])
+    words = [task.words for task in context["tasks"]]
+    assert ("Repeat the validation" in words, "Plan the next validation" in words) == (late, not late)
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,11 @@ def test_decisions_are_registered_bound_run_and_shown(browser: Client, folder: P
     assert "only the attribute changes" not in page
     assert "Decisions taken: applicants with race Black" in page
     assert browser.get(f"/models/{model.pk}/").status_code == 200
+    assert f"/audits/{audit.number}/cases/" not in page, "nobody was asked: there are no cases to be led to"
     for address in sorted(set(re.findall(rf'href="(/audits/{audit.number}/(?:sections|numbers)/[^"#?]+)', page))):
-        assert browser.get(address).status_code == 200, address
+        opened = browser.get(address)
+        assert opened.status_code == 200, address
+        assert f"/audits/{audit.number}/cases/" not in opened.content.decode(), address
 
 
 def test_decisions_are_audited_with_their_own_data_alone(browser: Client) -> None:

@@ -20,14 +20,13 @@ from compliance.actions.plans import design_state
 from compliance.exceptions import EvidenceError, StateError
 from compliance.execution.runner import governance
 from compliance.governance.events import Actor, verify_chain
-from compliance.models import Approval, Audit, DesignState, Event, PlanDecision, PlanVersion, Team, default_team
+from compliance.models import Audit, DesignState, Event, PlanDecision, PlanVersion, Team, default_team
 from compliance.plans.checks import check_text
 from compliance.plans.shelf import ready_made
-from tests.compliance.factories import ACTOR
+from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.jobs import versions
 from tests.compliance.teams import make_person
 from tests.compliance.test_officers_site import text_of
-from tests.records import NO_FILES
 
 QUICK = ready_made()["quick"].text
 ADDRESS = "/admin/compliance/audit/request/"
@@ -222,17 +221,72 @@ def test_a_clock_that_was_set_back_brings_no_approval_back() -> None:
     assert not ask(found, actor("officer", Role.COMPLIANCE_OFFICER)).governed
 
 
+def returned(plan: PlanVersion, by: Actor, *, reason: str = "Name the loans.") -> PlanDecision:
+    return actions.decide_on_design(plan=plan, state=DesignState.RETURNED, reason=reason, actor=by)
+
+
 @pytest.mark.django_db
-def test_nobody_approves_a_model_that_they_described_or_registered() -> None:
-    both, vera = actor("bo", Role.MODEL_OWNER, Role.VALIDATOR), actor("vera", Role.VALIDATOR)
-    described = actions.open_language_model(team=default_team(), description={"name": "scorer"}, actor=both)
-    actions.register_model(source="dir:a", sha256="a" * 64, manifest=NO_FILES, language_model=described, actor=ACTOR)
-    found = actions.open_language_model(team=default_team(), description={"name": "other"}, actor=ACTOR)
-    actions.register_model(source="dir:b", sha256="b" * 64, manifest=NO_FILES, language_model=found, actor=both)
-    for model in (described, found):
-        with pytest.raises(StateError, match="bo described or registered it; expected a second person to approve it"):
-            actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=both)
-        model.refresh_from_db()
-        assert model.approval == Approval.PROPOSED
-        actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=vera)
-        actions.decide_on_language_model(language_model=model, approval=Approval.RETIRED, actor=both)
+def test_a_design_comes_back_with_comments_and_cannot_be_approved_before_it_is_submitted_again() -> None:
+    plan, vera, ola = versions()["plan"], actor("vera", Role.VALIDATOR), actor("ola", Role.COMPLIANCE_OFFICER)
+    returned(plan, vera)
+    assert design_state(plan) == DesignState.RETURNED
+    with pytest.raises(StateError, match="is returned with comments; expected proposed"):
+        approve(plan, vera)
+    with pytest.raises(StateError, match="no answer is given; expected a sentence on the comments"):
+        actions.submit_design_again(plan=plan, reason=" ", actor=ola)
+    actions.submit_design_again(plan=plan, reason="They are named in the title.", actor=ola)
+    with pytest.raises(StateError, match="is proposed; expected one that was returned with comments"):
+        actions.submit_design_again(plan=plan, reason="Again.", actor=ola)
+    approve(plan, vera)
+    told = [json.loads(event.payload.data_json) for event in Event.objects.filter(action="plan.decided")]
+    assert [item["to"] for item in told] == ["approved", "proposed", "returned"]
+
+
+@pytest.mark.django_db
+def test_whoever_submitted_it_again_is_one_of_its_authors() -> None:
+    plan, vera = versions()["plan"], actor("vera", Role.VALIDATOR)
+    both = actor("bo", Role.COMPLIANCE_OFFICER, Role.VALIDATOR)
+    returned(plan, vera)
+    actions.submit_design_again(plan=plan, reason="It says so.", actor=both)
+    with pytest.raises(StateError, match="bo wrote or registered it; expected a second person"):
+        approve(plan, both)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", [role for role in Role if role != Role.COMPLIANCE_OFFICER])
+def test_who_may_not_register_plans_submits_none_again(role: Role) -> None:
+    plan = versions()["plan"]
+    returned(plan, actor("vera", Role.VALIDATOR))
+    with pytest.raises(PermissionDenied):
+        actions.submit_design_again(plan=plan, reason="Please.", actor=actor("somebody", role))
+
+
+@pytest.mark.django_db
+def test_a_returned_design_runs_ungoverned() -> None:
+    found = versions()
+    returned(found["plan"], actor("vera", Role.VALIDATOR))
+    assert not ask(found, actor("ola", Role.COMPLIANCE_OFFICER)).governed
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_design_shows_its_prompts_the_comments_and_what_differs_from_the_last_approved(
+    client: Client,
+) -> None:
+    vera, ola = actor("vera", Role.VALIDATOR), actor("ola", Role.COMPLIANCE_OFFICER)
+    approve(versions()["plan"], vera)
+    changed = make_plan().model_copy(update={"title": "Small, changed"})
+    second = actions.register_plan(plan=changed, actor=ACTOR)
+    client.force_login(vera.user)
+    page = text_of(client.get(f"/plans/{second.pk}/").content)
+    assert "What differs from the last approved version" in page
+    assert 'title "Small" "Small, changed"' in page
+    form = {"state": "returned", "reason": "Name the loans."}
+    assert client.post(f"/plans/{second.pk}/decide/", form)["Location"] == f"/plans/{second.pk}/"
+    client.force_login(ola.user)
+    assert "by vera" in text_of(client.get(f"/plans/{second.pk}/").content)
+    empty = client.post(f"/plans/{second.pk}/again/", {"reason": " "})
+    assert empty.status_code == 400
+    begun = client.post("/plans/new/", {"team": default_team().pk, "origin": f"plan:{second.pk}"})["Location"]
+    assert "vera returned the design it is copied from : Name the loans." in text_of(client.get(begun).content)
+    assert client.post(f"/plans/{second.pk}/again/", {"reason": "They are."})["Location"] == f"/plans/{second.pk}/"
+    assert "They are." in text_of(client.get(f"/plans/{second.pk}/").content)

@@ -63,7 +63,7 @@ def several() -> list[FindingRecord]:
 
 
 def numbers_in(client: Client, query: str = "") -> list[str]:
-    return [row.number for row in client.get(f"/findings/?{query}").context["rows"]]
+    return [row.number for row in client.get(f"/findings/?{query}").context["lines"]]
 
 
 def test_the_list_is_searched_narrowed_and_sorted() -> None:
@@ -194,7 +194,12 @@ def test_a_finding_is_worked_off_by_forms_alone() -> None:
     day = (timezone.now() + timedelta(days=30)).date().isoformat()
     sent = {"owner": olga.pk, "due": day, "response": "Seen.", "remediation": "Another prompt.", "revision": 1}
     assert owner.post(f"{at}answer/", sent).status_code == 302
-    assert owner.post(f"{at}answer/", sent).status_code == 409  # another revision by now
+    overtaken = owner.post(f"{at}answer/", {**sent, "response": "Not yet."})  # another revision by now
+    assert overtaken.status_code == 409
+    both = " ".join(overtaken.content.decode().split())
+    said = "<strong>Saved now:</strong> Seen. <br> <strong>Yours, not saved:</strong> Not yet."
+    assert f"<dt>Response</dt> <dd> {said}" in both
+    assert "<dt>Remediation plan</dt> <dd> <strong>" not in both  # there they say the same
     for state in ("acknowledged", "action_planned", "in_remediation"):
         assert moved(owner, state).status_code == 302
     refused = moved(owner, "ready_for_validation")

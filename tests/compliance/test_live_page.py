@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -63,7 +64,11 @@ def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) ->
     audit = running()
     for index in range(2):
         score(audit, index)
-    audit.chunks.filter(index=0).update(done_at=timezone.now() - timedelta(seconds=10), lost=1)
+    ended = timezone.now()
+    audit.chunks.filter(index=0).update(
+        done_at=ended - timedelta(seconds=10), claimed_at=ended - timedelta(seconds=14), lost=1
+    )
+    audit.chunks.filter(index=1).update(claimed_at=ended - timedelta(seconds=10), done_at=ended)
     audit.chunks.filter(index=2).update(error="StorageError: full")
     answer = client.get("/audits/A-0001/")
     page = answer.content.decode()
@@ -73,7 +78,8 @@ def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) ->
     assert "is done; now attribution patching" in client.get("/audits/A-0001/").content.decode()
     audit.chunks.filter(index=2).update(state=ChunkState.QUEUED, kind="shared")
     assert answer.context["rate"] == pytest.approx(0.2, rel=0.1)
-    assert answer.context["minutes"] == pytest.approx(10 / 60, rel=0.1)
+    assert answer.context["minutes"] == pytest.approx(7 / 60, rel=0.01)  # between 4 s and 10 s of like chunks
+    assert "by 2 chunks of this run" in " ".join(page.split())
     said = [line.text for line in answer.context["log"]]
     assert said[0] == "chunk 2 was given back: StorageError: full"
     assert {"chunk 0: 2 prompts, lost 1 times before", "asked for by ada", "scoring begins"} <= set(said)
@@ -171,3 +177,59 @@ def test_progress_is_in_the_list_of_the_admin(client: Client) -> None:
     page = client.get("/admin/compliance/audit/").content.decode()
     assert '<a href="/audits/A-0001/">2 of 6</a>' in page
     assert '<progress class="slim" value="2" max="6"' in page
+
+
+def timed(audit: Audit, index: int, seconds: float) -> None:
+    score(audit, index)
+    ended = timezone.now()
+    audit.chunks.filter(index=index).update(claimed_at=ended - timedelta(seconds=seconds), done_at=ended)
+
+
+def test_what_is_in_hand_is_told_before_the_first_chunk_is_done(client: Client, officer: User) -> None:
+    audit = running()
+    DatabaseLedger(audit).claim(0)
+    audit.chunks.filter(index=0).update(claimed_at=timezone.now() - timedelta(seconds=8))
+    page = " ".join(client.get("/audits/A-0001/").content.decode().split())
+    assert "Chunk 0 in hand for 8 s" in page
+    assert "known once a chunk of each kind is done here" in page
+
+
+def test_the_time_left_begins_with_earlier_runs_of_the_model_and_goes_on_with_this_one(
+    client: Client, officer: User
+) -> None:
+    before = running()
+    for index, seconds in enumerate((20, 30, 40)):
+        timed(before, index, seconds)
+    Audit.objects.filter(pk=before.pk).update(state="failed")
+    audit = freeze(request("two"))
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    answer = client.get("/audits/A-0002/")
+    assert answer.context["minutes"] == pytest.approx(3 * 30 / 60, rel=0.01)
+    assert (answer.context["left"].low, answer.context["left"].high) == pytest.approx((66, 114), rel=0.01)
+    assert "by 3 chunks of earlier runs of the model here" in " ".join(answer.content.decode().split())
+    timed(audit, 0, 10)
+    answer = client.get("/audits/A-0002/")
+    assert answer.context["minutes"] == pytest.approx(2 * 10 / 60, rel=0.01)
+    assert "by 1 chunk of this run" in " ".join(answer.content.decode().split())
+    audit.chunks.filter(index=2).update(kind="probing")
+    assert client.get("/audits/A-0002/").context["left"] is None  # nothing here says what such a chunk takes
+
+
+def test_a_stop_is_watched_until_it_has_happened_and_says_what_was_kept(client: Client, officer: User) -> None:
+    audit = running()
+    score(audit, 0)
+    ledger = DatabaseLedger(audit)
+    ledger.claim(1)
+    client.post("/audits/A-0001/stop/")
+    answer = client.get("/audits/A-0001/")
+    page = " ".join(answer.content.decode().split())
+    assert "<strong>Stopping</strong> since" in page
+    assert "1 of 3 chunks are done and kept. Chunk 1 is in hand since 0 s" in page
+    assert 'hx-get="/audits/A-0001/live/"' in page
+    assert client.get("/audits/A-0001/live/").status_code == 200
+    ledger.give_back("stopped")
+    actions.confirm_stopped(audit=audit, actor=ACTOR)
+    assert client.get("/audits/A-0001/live/").status_code == 286
+    page = " ".join(client.get("/audits/A-0001/").content.decode().split())
+    assert re.search(r"<strong>Stopped on \d+ \w+ \d{4}, \d\d:\d\d UTC\.</strong>", page)
+    assert "Kept: 1 of 3 chunks, 2 of 6 prompts." in page

@@ -222,7 +222,7 @@ def test_findings_of_an_ungoverned_run_are_drafts_on_its_page_alone(signed_in: C
     assert FindingRow.objects.filter(audit=finished).exists()
     assert "Drafts An ungoverned run opens no finding" in text_of(signed_in.get("/audits/A-0001/").content)
     assert signed_in.get("/").context["found"] == 0
-    assert signed_in.get("/findings/").context["rows"] == []
+    assert signed_in.get("/findings/").context["lines"] == []
 
 
 @pytest.mark.parametrize(("days", "column"), [(0, 0), (30, 0), (31, 1), (90, 1), (91, 2), (180, 2), (181, 3), (999, 3)])

@@ -69,3 +69,38 @@ def test_what_cannot_be_read_and_what_went_wrong_have_pages_of_the_site() -> Non
     ):
         page = answer.content.decode()
         assert (answer.status_code, words in page, "look.css" in page) == (code, True, True)
+
+
+def test_an_address_that_takes_no_such_request_says_so_in_a_page(client: Client) -> None:
+    client.force_login(make_person("grace", default_team(), [Role.VALIDATOR]))
+    for answer in (client.post("/plans/"), client.get("/people/invite/"), Client().get("/logout/")):
+        page = answer.content.decode()
+        assert (answer.status_code, "This address is not opened like this" in page) == (405, True)
+        assert answer["Allow"] in ("GET, HEAD", "POST")
+    assert client.post("/plans/", headers={"Accept": "application/json"}).content == b""
+
+
+def test_what_an_action_refuses_is_a_page_with_its_line_and_no_fault_of_the_server(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compliance import actions
+    from compliance.exceptions import StateError
+
+    def refuse(**_: object) -> None:
+        raise StateError("plan draft 7: is registered already; expected a copy of it")
+
+    monkeypatch.setattr(actions, "begin_draft", refuse)
+    client.force_login(make_person("grace", default_team(), [Role.COMPLIANCE_OFFICER]))
+    answer = client.post("/plans/new/", {"team": default_team().pk, "origin": "ready:quick"})
+    page = answer.content.decode()
+    assert (answer.status_code, "plan draft 7: is registered already; expected a copy of it" in page) == (409, True)
+    assert "Nothing was changed." in page
+
+
+def test_too_many_attempts_and_too_large_a_form_have_pages(client: Client) -> None:
+    client.force_login(make_person("grace", default_team(), [Role.VALIDATOR]))
+    said = {"oldpassword": "wrong", "password1": "a new password 1", "password2": "a new password 1"}
+    answers = [client.post("/password/", said) for _ in range(6)]
+    assert (answers[-1].status_code, "Too many attempts" in answers[-1].content.decode()) == (429, True)
+    large = client.post("/plans/new/", {"origin": "x" * (5 << 20)})
+    assert (large.status_code, "Too large" in large.content.decode()) == (413, True)

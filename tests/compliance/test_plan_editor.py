@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from auditor.demo_data import load_loanapp
 from auditor.plan import plan_from
+from auditor.recognition import MASK
 from compliance import actions
 from compliance.access.roles import Role
 from compliance.governance.events import verify_chain
@@ -25,7 +26,6 @@ from compliance.plans.checks import check_text
 from compliance.plans.merge import FORM_PREFIX, form_values, plain
 from compliance.plans.preview import preview
 from compliance.plans.shelf import SHELF, ready_made, written_out
-from compliance.registry.columns import MASK
 from reports.lint import forbidden_phrases
 from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.teams import make_person
@@ -168,6 +168,22 @@ def test_who_saves_second_is_told_and_keeps_what_they_wrote_on_the_page(desk: Cl
     assert 'value="Mine"' in answer.content.decode()
     row.refresh_from_db()
     assert 'title = "Theirs"' in row.text
+
+
+def test_who_saves_second_sees_both_texts_and_saves_on_top_of_theirs_by_a_click_of_their_own(
+    desk: Client, row: PlanDraft
+) -> None:
+    mine = sent(row, title="Mine")
+    desk.post(f"/plans/drafts/{row.pk}/", sent(row, title="Theirs"))
+    page = desk.post(f"/plans/drafts/{row.pk}/", mine).content.decode()
+    assert "Theirs, saved" in page
+    assert "-title = &quot;Theirs&quot;" in page
+    assert "+title = &quot;Mine&quot;" in page
+    row.refresh_from_db()
+    assert f'name="revision" value="{row.revision}"' in page
+    assert desk.post(f"/plans/drafts/{row.pk}/", {**mine, "revision": row.revision}).status_code == 302
+    row.refresh_from_db()
+    assert 'title = "Mine"' in row.text
 
 
 def test_registering_makes_a_design_that_stays_and_ends_the_draft(desk: Client, row: PlanDraft) -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
+from auditor.recognition import MASK
 from compliance.access.roles import Role
 from compliance.execution.job import JobState
 from compliance.execution.workers import work
@@ -21,7 +22,6 @@ from compliance.plans.depth import Depth, depth_of_source, depth_of_text, reads,
 from compliance.plans.editor import form_of
 from compliance.plans.merge import FORM_PREFIX, DraftSides, form_values, merged, plain
 from compliance.plans.shelf import ready_made
-from compliance.registry.columns import MASK
 from tests.compliance.messages import keep_messages
 from tests.compliance.teams import make_person
 from tests.compliance.test_decision_files_on_the_site import register_data, register_decisions

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -19,11 +21,12 @@ from auditor.demo_data import load_loanapp
 from auditor.mapping_files import stored_mapping
 from compliance import actions
 from compliance.audits.binding import registered_data
-from compliance.audits.estimates import estimate, seconds_inside
+from compliance.audits.estimates import STATED_PARAMETERS_A_SECOND, estimate, learnt_pace, seconds_inside
 from compliance.execution.job import JobState
 from compliance.governance.events import Actor
-from compliance.models import Audit, Event, Priority, Worker
+from compliance.models import Audit, AuditChunk, Event, Priority, Worker, default_team
 from tests.compliance.factories import ACTOR
+from tests.compliance.governed import version_of
 from tests.compliance.jobs import freeze, person, request, versions
 from tests.records import NO_FILES
 
@@ -180,6 +183,56 @@ def test_an_estimate_counts_as_the_run_will(settings: LazySettings, tmp_path: Pa
     assert guess.seconds is not None
     assert guess.gibibytes is not None
     assert guess.uncounted == ()
+    assert (guess.low, guess.high, guess.basis) == (None, None, "stated rate, two cores: nothing was finished here yet")
+
+
+def result(seconds: float) -> bytes:
+    return zlib.compress(json.dumps({"seconds": seconds}).encode())
+
+
+def scored(run: Audit, *seconds: float, kind: str = "shared", tokens: int = 100) -> None:
+    """Chunks of a run that took so many seconds each."""
+    begin = run.chunks.count()
+    for index, taken in enumerate(seconds, start=begin):
+        AuditChunk.objects.create(
+            audit=run, index=index, kind=kind, prompts=2, tokens=tokens, payload=b"", result=result(taken),
+            state="done", done_at=timezone.now(),
+        )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_the_estimate_learns_from_runs_of_the_model_here_then_from_those_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = request()
+    sizes = {run.model_id: 100}
+    monkeypatch.setattr("compliance.audits.estimates._parameters", lambda model: sizes.get(model.pk, 300))
+    stated = learnt_pace(run.model)
+    assert stated is not None
+    assert (stated.own, stated.chunks, stated.pace.middle) == (False, 0, 100 / STATED_PARAMETERS_A_SECOND)
+    scored(run, 2.0, 3.0, 10.0)
+    scored(run, 500.0, kind="probing")  # a test on internals says nothing about scoring
+    own = learnt_pace(run.model)
+    assert own is not None
+    assert (own.own, own.chunks) == (True, 3)
+    assert own.over(1000) == pytest.approx((30.0, 22.0, 86.0))
+    other = version_of(default_team(), 9)  # three times as large
+    learnt = learnt_pace(other)
+    assert learnt is not None
+    assert (learnt.own, learnt.chunks) == (False, 3)
+    assert learnt.over(1000)[0] == pytest.approx(90.0)
+
+
+@pytest.mark.django_db
+def test_what_tests_on_internals_take_has_the_range_of_the_runs_of_the_design() -> None:
+    first, second = request("one"), request("two")
+    scored(first, 40.0, kind="probing")
+    scored(second, 60.0, 5.0, kind="probing")
+    scored(second, 999.0)
+    Audit.objects.update(state="done")
+    found = seconds_inside(first.plan)
+    assert found is not None
+    assert (found.seconds, found.low, found.high, found.runs) == (65.0, 40.0, 65.0, 2)
 
 
 @pytest.mark.django_db

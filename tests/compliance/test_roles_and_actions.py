@@ -21,10 +21,10 @@ from django.utils import timezone
 
 from compliance import actions
 from compliance.access.roles import Role, roles_with
-from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
+from compliance.models import Audit, DataSetVersion, LanguageModel, Registration, SecondFactor, default_team
 from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
-from tests.compliance.governed import version_of
+from tests.compliance.governed import approved_plan, version_of
 from tests.compliance.jobs import request
 from tests.compliance.messages import keep_messages
 from tests.compliance.teams import WORKING, listing_text, make_person, rows_of
@@ -35,9 +35,17 @@ MODEL = {
     "source": "demo:underwriter", "name": "Underwriter", "owner": "Ada", "purpose": "Mortgages",
     "decision_role": "advisory", "risk_tier": "1", "access": "internals",
 }  # fmt: skip
+RUN = {
+    "plans": "{planversion.pk}", "models": "{languagemodelversion.pk}", "data": "{datasetversion.pk}",
+    "queue": "audits", "priority": "0", "token": "a" * 32,
+}  # fmt: skip
 # Addresses at which people deal with their own account, or with none: no role is asked for.
-OWN = ("login/", "logout/", "password/", "first-run/<str:secret>/", "admin/login/", "admin/logout/",
-       "admin/password_change/")  # fmt: skip
+OWN = ("notices/read/", "notices/choices/", "notices/address/", "notices/address/remove/",
+       "notices/address/<str:token>/", "login/", "logout/", "password/", "account/sessions/<key:pk>/end/",
+       "account/sessions/end-others/", "account/second-factor/begin/", "account/second-factor/confirm/",
+       "account/second-factor/codes/", "account/second-factor/remove/", "kept/", "kept/<key:pk>/discard/",
+       "views/save/", "views/<key:pk>/remove/",
+       "first-run/<str:secret>/", "admin/login/", "admin/logout/", "admin/password_change/")  # fmt: skip
 #: What needs an account that administers the installation: no role in a team is enough.
 INSTALLATION = tuple(route for route in LINES if route.startswith("admin/auth/"))
 
@@ -64,8 +72,19 @@ ACTIONS = {
     "findings/<finding:number>/retest/": Action(
         ("run_audit",), {"model": "{another.pk}", "token": "a" * 32}
     ),
+    "audits/<audit:number>/release/": Action(
+        ("add_release",), {"reader": "{reader.pk}", "until": "{day}", "reason": "asked", "confirmed": "on"}
+    ),
+    "released/<key:pk>/withdraw/": Action(("delete_release",), {"confirmed": "on"}),
+    "notices/webhooks/": Action(
+        ("add_webhook",),
+        {"team": "{team.pk}", "name": "SIEM", "url": "http://127.0.0.1:9/x", "kinds": "finding_opened"},
+    ),
+    "notices/webhooks/<key:pk>/secret/": Action(("add_webhook",)),
+    "notices/webhooks/<key:pk>/end/": Action(("delete_webhook",)),
     "people/invite/": Action(("add_membership",), {"team": "{team.pk}", "name": "x", "role": "validator"}),
     "people/<key:team>/<key:pk>/new-password/": Action(("add_membership",)),
+    "people/<key:team>/<key:pk>/new-device/": Action(("add_membership",)),
     # A name that the team does not use yet makes a language model, and not only a version of one.
     "register/model/": Action(("add_languagemodelversion", "add_languagemodel"), {"team": "{team.pk}", **MODEL}),
     "register/data/": Action(("add_datasetversion",), {"team": "{team.pk}", "file": "a table"}),
@@ -75,6 +94,7 @@ ACTIONS = {
     "register/<uuid:public_id>/": Action(("add_datasetversion",), {"mapping": "name = 'x'", "register": ""}),
     "register/<uuid:public_id>/part/": Action(("add_datasetversion",)),
     "register/<uuid:public_id>/file/": Action(("add_datasetversion",), {"file": "a table"}),
+    "register/<uuid:public_id>/remove/": Action(("add_datasetversion",), {"sure": "on"}),
     "register/<uuid:public_id>/again/": Action(("add_datasetversion",)),
     "systems/propose/": Action(
         ("add_systemlisting",), {"team": "{team.pk}", "text": listing_text("another"), "reason": "asked"}
@@ -84,14 +104,28 @@ ACTIONS = {
     "systems/<key:pk>/key/erase/": Action(("add_systemkey",)),
     "systems/<key:pk>/withdraw/": Action(("withdraw_systemlisting",), {"reason": "not needed"}),
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
+    "plans/from/<key:pk>/": Action(("add_planversion",), {"write": "", "business_use": "Loans"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
     "plans/drafts/<key:pk>/check/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
-    "plans/<key:pk>/decide/": Action(("approve_planversion",), {"state": "retired", "reason": "seen"}),
-    "admin/compliance/audit/request/": Action(
-        ("run_audit",),
-        {"plans": "{planversion.pk}", "models": "{languagemodelversion.pk}", "data": "{datasetversion.pk}",
-         "queue": "audits", "priority": "0", "token": "a" * 32},
+    "models/<key:number>/propose/": Action(
+        ("change_languagemodel",), {"propose-audits": "{governed.number}", "propose-reason": "For loans."}
     ),
+    "models/<key:number>/decide/": Action(
+        ("approve_languagemodel",),
+        {"decide-proposal": "{versiondecision.pk}", "decide-decision": "return", "decide-reason": "Which loans?"},
+    ),
+    "models/<key:number>/withdraw/": Action(("approve_languagemodel",), {"withdraw-reason": "Replaced."}),
+    "schedules/new/": Action(
+        ("run_audit",),
+        {"plan": "{approved.pk}", "language_model": "{languagemodel.pk}", "data": "{datasetversion.pk}",
+         "every_months": "3", "first_on": "{day}"},
+    ),
+    "schedules/<key:pk>/move/": Action(("run_audit",), {"to": "paused", "revision": "1"}),
+    "plans/<key:pk>/again/": Action(("add_planversion",), {"reason": "Answered."}),
+    "plans/<key:pk>/decide/": Action(("approve_planversion",), {"state": "retired", "reason": "seen"}),
+    "admin/compliance/audit/request/": Action(("run_audit",), RUN),
+    "audits/request/": Action(("run_audit",), RUN),
+    "packs/<key:pk>/review/": Action(("review_policypackversion",), {"due": "2099-01-01", "note": "read"}),
     "admin/compliance/policypackversion/<key:pk>/review/": Action(
         ("review_policypackversion",), {"due": "2099-01-01", "note": "read"}
     ),
@@ -110,7 +144,7 @@ ACTIONS = {
     "admin/compliance/release/<path:object_id>/delete/": Action(("delete_release",), {"post": "yes"}),
     # An action of a list; the lists of other registers have none that changes anything.
     "admin/compliance/languagemodel/": Action(
-        ("approve_languagemodel",), {"action": "approve", "_selected_action": "{languagemodel.pk}"}
+        ("approve_languagemodel",), {"action": "retire", "_selected_action": "{languagemodel.pk}"}
     ),
 }  # fmt: skip
 
@@ -132,7 +166,13 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     reader = make_person("another reader", default_team(), [Role.EXAMINER])
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     another = version_of(default_team(), 7)
-    return {**found, "another": another, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
+    approved = approved_plan(default_team(), name="another")
+    SecondFactor.objects.create(
+        user=found["membership"].user, sealed=b"", begun_at=timezone.now(), confirmed_at=timezone.now()
+    )
+    governed = Audit.objects.get(governed=True, model=found["languagemodelversion"])
+    beside = {"another": another, "approved": approved, "governed": governed, "newcomer": make_person("newcomer")}
+    return {**found, **beside, "reader": reader, "day": day}
 
 
 def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +249,7 @@ def test_an_action_of_the_table_that_is_allowed_does_change_something(client: Cl
     client.force_login(person)
     idle = {"register/<uuid:public_id>/part/", "register/<uuid:public_id>/again/", "plans/drafts/<key:pk>/check/",
             "systems/<key:pk>/key/erase/", "audits/<audit:number>/force-stop/",
-            "audits/<audit:number>/retry/"}  # fmt: skip
+            "audits/<audit:number>/retry/", "plans/<key:pk>/again/"}  # fmt: skip
     before = kept()
     for route, action in ACTIONS.items():
         if route in idle:

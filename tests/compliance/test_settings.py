@@ -30,6 +30,11 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("PLUMBLINE_DEBUG", "perhaps", "PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean"),
         ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
         ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 2"),
+        (
+            "PLUMBLINE_REVALIDATION_MONTHS",
+            "12,24",
+            "PLUMBLINE_REVALIDATION_MONTHS: '12,24': expected four numbers of months from 1 to 120, one a tier",
+        ),
         ("PLUMBLINE_DEVICE", "gpu", "PLUMBLINE_DEVICE: 'gpu': expected cpu, cuda or cuda:NUMBER"),
         (
             "PLUMBLINE_DATA",
@@ -44,6 +49,15 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("DATABASE_URL", "postgresql://me:secret@host", "DATABASE_URL: names no database; expected postgresql://"),
         ("DATABASE_URL", "postgresql://me:secret@host:x/n", "DATABASE_URL: Port could not be cast"),
         ("REDIS_URL", "http://:secret@host", "REDIS_URL: is not a redis:// address"),
+        ("PLUMBLINE_URL", "plumbline.bank", "PLUMBLINE_URL: 'plumbline.bank': expected an address such as https://"),
+        ("PLUMBLINE_MAIL_PORT", "smtp", "PLUMBLINE_MAIL_PORT: 'smtp': input should be a valid integer"),
+        ("PLUMBLINE_MAIL_TLS", "on", "PLUMBLINE_MAIL_TLS: 'on': input should be 'off', 'starttls' or 'tls'"),
+        (
+            "PLUMBLINE_WEBHOOK_NETWORKS",
+            "10.0.0.1/8",
+            "PLUMBLINE_WEBHOOK_NETWORKS: '10.0.0.1/8': expected ranges such as",
+        ),
+        ("PLUMBLINE_MAIL_FROM", "nobody", "PLUMBLINE_MAIL_FROM: 'nobody': expected an address such as plumbline@"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_in_one_line(
@@ -162,3 +176,29 @@ def test_what_waits_ticks_or_asks_one_thing_starts_without_the_libraries_of_stat
     )
     done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "console.EmailBackend  25 False False"),
+        (
+            {"PLUMBLINE_MAIL_HOST": "mail.bank", "PLUMBLINE_MAIL_PORT": "587", "PLUMBLINE_MAIL_TLS": "starttls"},
+            "smtp.EmailBackend mail.bank 587 True False",
+        ),
+        (
+            {"PLUMBLINE_MAIL_HOST": "mail.bank", "PLUMBLINE_MAIL_PORT": "465", "PLUMBLINE_MAIL_TLS": "tls"},
+            "smtp.EmailBackend mail.bank 465 False True",
+        ),
+    ],
+)
+def test_mail_goes_to_the_server_that_is_named_and_nowhere_without_one(
+    variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    code = (
+        "from django.conf import settings as s; "
+        "print(s.EMAIL_BACKEND.rpartition('.backends.')[2], s.EMAIL_HOST, s.EMAIL_PORT, "
+        "s.EMAIL_USE_TLS, s.EMAIL_USE_SSL)"
+    )
+    done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path), **variables)
+    assert done.stdout.strip() == said, done.stderr

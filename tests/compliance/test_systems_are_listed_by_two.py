@@ -249,7 +249,7 @@ def test_on_the_pages_two_people_list_a_system_with_its_prices(client: Client) -
         assert words in shown
     assert client.post(f"{page}approve/", {"reason": "Prices read."})["Location"] == page
     shown = client.get(page).content.decode()
-    assert "system.listed" in shown
+    assert "system listed" in shown
     assert "Prices read." in shown
     client.force_login(make_person("reader", default_team(), [LOOK]))
     shown = client.get(page).content.decode()

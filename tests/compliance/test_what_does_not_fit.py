@@ -75,9 +75,9 @@ def test_a_developer_adds_versions_and_no_language_model(client: Client) -> None
     assert Registration.objects.get().language_model == LanguageModel.objects.get()
 
 
-def test_a_model_without_a_version_cannot_be_approved() -> None:
+def test_a_model_without_a_version_cannot_be_approved_and_can_be_retired() -> None:
     empty = actions.open_language_model(team=default_team(), description={"name": "U"}, actor=ACTOR)
-    with pytest.raises(StateError, match="U: has no version; expected a model whose files were imported"):
+    with pytest.raises(StateError, match="U: a model is approved version by version; expected a version on its page"):
         actions.decide_on_language_model(language_model=empty, approval=Approval.APPROVED, actor=ACTOR)
     actions.decide_on_language_model(language_model=empty, approval=Approval.RETIRED, actor=ACTOR)
     assert LanguageModel.objects.get().approval == Approval.RETIRED

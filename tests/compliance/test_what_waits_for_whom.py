@@ -17,11 +17,13 @@ from compliance.models import (
     Audit,
     DesignState,
     FindingRecord,
+    Membership,
     NotePurpose,
     PlanVersion,
     Registration,
     RegistrationState,
     SystemListing,
+    Team,
     default_team,
 )
 from tests.compliance.factories import ACTOR, make_plan
@@ -154,11 +156,14 @@ def test_a_release_waits_for_its_examiner_until_it_ends() -> None:
     release = actions.release_audit(
         audit=audit, reader=reader, until=timezone.now() + timedelta(days=3), reason="asked", actor=ACTOR
     )
-    assert waits(reader) == ["Read what was released to you"]
-    actions.withdraw_release(release=release, actor=Actor(name="bo", role="site"))
     client = Client()
     client.force_login(reader)
-    assert client.get("/").context["tasks"] == []
+    assert [row.current for row in client.get("/").context["listed"]] == [True]
+    # Whoever also works in another team has the officers' first page, and the release among what waits.
+    Membership.objects.create(team=Team.objects.create(name="Elsewhere"), user=reader, role=Role.INTERNAL_AUDIT)
+    assert waits(reader) == ["Read what was released to you"]
+    actions.withdraw_release(release=release, actor=Actor(name="bo", role="site"))
+    assert waits(reader) == []
 
 
 def test_what_is_late_comes_first(client: Client) -> None:

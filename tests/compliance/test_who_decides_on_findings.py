@@ -16,7 +16,7 @@ from django.utils import timezone
 from auditor.records import Severity
 from compliance import actions
 from compliance.access.roles import Role
-from compliance.dashboard.finding_page import history_lines
+from compliance.dashboard.event_lines import event_lines
 from compliance.exceptions import StateError
 from compliance.governance.attestation import problems
 from compliance.governance.deadlines import allowed_until
@@ -263,7 +263,7 @@ def test_a_graver_sighting_drops_a_proposed_rejection(record: FindingRecord, ada
     assert (record.rejection_by, record.rejection_reason, record.revision) == ("", "", read + 1)
     event = Event.objects.filter(action="finding.seen_again").latest("seq")
     assert json.loads(event.payload.data_json)["rejection_proposed_by"] == "ada-all"
-    assert "the rejection that ada-all proposed is dropped" in next(history_lines([event])).what
+    assert "the rejection that ada-all proposed is dropped" in next(event_lines([event])).what
     with pytest.raises(StateError, match="no proposed rejection"):
         move(record, S.REJECTED_WITH_RATIONALE, ben)
 

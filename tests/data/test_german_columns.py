@@ -41,14 +41,14 @@ def test_roles_and_types_are_those_of_english_names(german: Proposal) -> None:
     assert found == {
         "antragsnummer": ("id", "text"),
         "nachname": ("protected_proxy", "text"),
-        "geschlecht": ("protected", "category"),
-        "alter": ("protected", "number"),
-        "nationalitaet": ("protected", "category"),
+        "sex": ("protected", "category"),  # as policy packs call it
+        "age": ("protected", "number"),
+        "nationality": ("protected", "category"),
         "geburtsdatum": ("protected", "text"),
         "plz": ("proxy", "category"),
         "einkommen": ("predictor", "number"),
         "kredithoehe": ("predictor", "number"),
-        "familienstand": ("protected", "category"),
+        "marital_status": ("protected", "category"),
         "entscheidung": ("outcome", "category"),
     }
 
@@ -56,7 +56,7 @@ def test_roles_and_types_are_those_of_english_names(german: Proposal) -> None:
 def test_the_outcome_has_both_sides_and_labels_keep_their_letters(german: Proposal) -> None:
     outcome = of(german, "entscheidung")
     assert (outcome.favourable, outcome.adverse) == ("genehmigt", "abgelehnt")
-    assert (of(german, "kredithoehe").label, of(german, "nationalitaet").label) == ("Kredithöhe", "Nationalität")
+    assert (of(german, "kredithoehe").label, of(german, "nationality").label) == ("Kredithöhe", "Nationalität")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_categories_without_words_columns_that_are_not_there_and_missing_roles_a
     ]
 
 
+def test_many_postcodes_need_no_words_and_few_regions_do() -> None:
+    place = {"name": "x", "role": "proxy", "type": "category", "column": "x"}
+    rows = 42
+    base = {"ok": [1, 0] * 21, "sex": [1, 0] * 21}
+    many = pl.DataFrame({**base, "x": [str(10_000 + row // 2) for row in range(rows)]})
+    few = pl.DataFrame({**base, "x": [str(row % 4) for row in range(rows)]})
+    assert not [line for line in check(many, OUTCOME, SEX, place) if "codes and no words" in line]
+    assert [line for line in check(few, OUTCOME, SEX, place) if "field 'x' has codes and no words" in line]
+
+
 def test_ids_that_repeat_or_are_missing_and_several_indicators_at_once_are_said() -> None:
     frame = pl.DataFrame({"no": ["a", "a", None], "w": [1, 0, 1], "b": [1, 1, 0], "ok": [1, 0, 1]})
     race = {"name": "race", "role": "protected", "type": "category", "one_of": {"w": "White", "b": "Black"}}

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from compliance.execution.beat import lives
+from compliance.execution.beat import TICKS
 from compliance.management.base import BAD_NEWS, PlainCommand
 
 
@@ -22,7 +22,7 @@ class Command(PlainCommand):
     def work(self, **options: Any) -> int:
         """Tick."""
         if options["check"]:
-            if lives():
+            if TICKS.fresh():
                 return 0
             self.stderr.write("scheduler: did not tick lately")
             return BAD_NEWS

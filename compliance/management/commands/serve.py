@@ -1,4 +1,4 @@
-"""``manage.py serve``: the site, a worker and the scheduler, as one command."""
+"""``manage.py serve``: the site, a worker, the notifier and the scheduler, as one command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THREADS = "4"
 class Command(PlainCommand):
     """Serves the site until it is stopped."""
 
-    help = "Serve the site with one worker and the scheduler. Ctrl-C stops all of them."
+    help = "Serve the site with one worker, the notifier and the scheduler. Ctrl-C stops all of them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where, and whether to work."""
@@ -48,6 +48,7 @@ class Command(PlainCommand):
         programs = [Program(name="site", command=site, needed=True)]
         if not options["no_worker"]:
             programs.append(Program(name="worker", command=[*manage, "worker"]))
+        programs.append(Program(name="notifier", command=[*manage, "notifier"]))
         programs.append(Program(name="scheduler", command=[*manage, "scheduler"]))
         shown = f"[{host}]" if ":" in host else host
         base = f"http://{shown}:{port}/"
@@ -63,7 +64,7 @@ class Command(PlainCommand):
             "PLUMBLINE_DATA": str(settings.DATA_FOLDER),
             "PLUMBLINE_MODELS": str(settings.MODEL_FOLDER),
         }
-        with StopRequest(TerminalProgress(), "stopping the worker, the scheduler and the site") as stop:
+        with StopRequest(TerminalProgress(), "stopping the worker, the notifier, the scheduler and the site") as stop:
             asked = Supervisor(programs, environment=environment, say=self.stderr.write).run(stop)
         return 0 if asked else NOT_DONE
 

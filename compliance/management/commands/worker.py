@@ -26,6 +26,11 @@ class Command(PlainCommand):
 
         parser.add_argument("--name", default="plumbline", help="in logs; several workers of one host have several")
         parser.add_argument(
+            "--no-notices",
+            action="store_true",
+            help="leave mail and webhooks to a notifier: for workers without a way out",
+        )
+        parser.add_argument(
             "--check",
             action="store_true",
             help="do not work: exit 0 if the worker of that name on this host lives, else 1",
@@ -43,7 +48,9 @@ class Command(PlainCommand):
         ensure_tables()
         _find(settings.DEVICE)
         announce(name=options["name"], queues=queues)
-        heard = ",".join((*queues, settings.SWEEP_QUEUE))  # whichever worker is free sweeps
+        # Whichever worker is free sweeps, and sends notices where no notifier runs.
+        notices = () if options["no_notices"] else (settings.NOTICE_QUEUE,)
+        heard = ",".join((*queues, settings.SWEEP_QUEUE, *notices))
         app.worker_main(
             ["--quiet", "worker", "--loglevel", "WARNING", "--queues", heard, "--hostname", f"{options['name']}@%h",
              "--without-gossip", "--without-mingle", "--without-heartbeat"]

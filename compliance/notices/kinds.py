@@ -1,0 +1,411 @@
+"""The kinds of notices, and which event is one of them for whom.
+
+Everything hangs on the event log: what another part of the site wants to be told of appends an event, gets a line in
+`KINDS`, and one in `TELLS` that says to whom. A day that comes without an event is a function in `REMINDERS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from django.urls import reverse
+
+from compliance.access.roles import roles_with
+from compliance.governance.finding_states import FindingState
+from compliance.models import (
+    Audit,
+    Event,
+    FindingRecord,
+    Membership,
+    PlanDraft,
+    PlanVersion,
+    Registration,
+    Release,
+    SystemListing,
+)
+
+ANSWER, VALIDATE, ACCEPT = "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
+SOON = timedelta(days=30)
+"""How long before it ends people are told of an acceptance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What can be chosen: in a person's words, in a team's, and whether it is mailed to whoever chose nothing."""
+
+    label: str
+    event: str
+    mailed: bool = True
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "design_registered": Kind(label="A design waits for approval", event="A design waits for approval"),
+        "design_decided": Kind(label="A design of mine was decided on", event="A design was decided on"),
+        "system_proposed": Kind(
+            label="A system waits for a second administrator", event="A system waits for a second administrator"
+        ),
+        "registration_failed": Kind(label="A registration of mine failed", event="A registration failed"),
+        "audit_finished": Kind(label="An audit that I asked for finished", event="An audit finished"),
+        "audit_halted": Kind(
+            label="An audit that I asked for failed, paused or was stopped",
+            event="An audit failed, paused or was stopped",
+        ),
+        "finding_opened": Kind(
+            label="A finding was opened or opened again", event="A finding was opened or opened again"
+        ),
+        "finding_assigned": Kind(label="A finding was given to me", event="A finding was given to its owner"),
+        "finding_answered": Kind(label="A finding was answered", event="A finding was answered", mailed=False),
+        "finding_to_decide": Kind(
+            label="A finding waits for a second person", event="A finding waits for a second person"
+        ),
+        "finding_returned": Kind(label="A finding of mine was sent back", event="A finding was sent back"),
+        "finding_settled": Kind(
+            label="A finding of mine was closed, accepted or rejected",
+            event="A finding was closed, accepted or rejected",
+        ),
+        "acceptance_ends": Kind(
+            label="The acceptance of a finding ends soon", event="The acceptance of a finding ends soon"
+        ),
+        "release": Kind(
+            label="An audit was released to me, or its release withdrawn",
+            event="An audit was released, or a release withdrawn",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """Something to tell: of what, in which words, to whom.
+
+    Attributes
+    ----------
+    key
+        Names the occasion: whoever was told of one is not told again.
+    subject, subject_id
+        The row that it is about; whoever may not see that is not told.
+    permission
+        What the people hold in the team, where it is told to a role.
+    """
+
+    key: str
+    kind: str
+    team: int
+    subject: str
+    subject_id: int
+    words: str
+    title: str
+    link: str
+    people: frozenset[int]
+    permission: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """An event as it is told on. An erased payload is empty."""
+
+    event: Event
+    payload: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Names its occasion."""
+        return f"event {self.event.seq}"
+
+
+def occasions_of(event: Event) -> list[Occasion]:
+    """What there is to tell of an event, and to whom; nothing for most of them. Whoever did it is not told of it."""
+    tell = TELLS.get(event.action)
+    if tell is None or event.team_id is None:
+        return []
+    payload = getattr(event, "payload", None)
+    told = Told(event=event, payload=json.loads(payload.data_json) if payload is not None else {})
+    return list(tell(told))
+
+
+def reminders(*, today: date) -> Iterator[Occasion]:
+    """What a day brings."""
+    for remind in REMINDERS:
+        yield from remind(today)
+
+
+def visible(user: Any, subject: str, keys: Iterable[int]) -> set[int]:
+    """The rows of one kind, among these, that somebody may see now."""
+    if subject == "release":
+        found = Release.objects.current().read_by(user).filter(pk__in=keys)
+    elif subject == "past release":
+        found = Release.objects.read_by(user).filter(pk__in=keys)
+    else:
+        rows: Any = SUBJECTS[subject].objects
+        found = rows.for_user(user).filter(pk__in=keys)
+    return set(found.order_by().values_list("pk", flat=True))
+
+
+def holders(team: int, permission: str) -> frozenset[int]:
+    """Who holds a permission in a team by a role."""
+    roles = roles_with(permission)
+    rows = Membership.objects.filter(team=team, role__in=roles, user__is_active=True)
+    return frozenset(rows.order_by().values_list("user_id", flat=True))
+
+
+def _audit(told: Told, kind: str, said: str) -> Iterator[Occasion]:
+    audit = (
+        Audit.objects.select_related("plan")
+        .defer("run_json", "plan__design_json")
+        .filter(serial=_serial(told.event.object))
+        .first()
+    )
+    if audit is None:
+        return
+    asked = audit.requested_by_user_id
+    people = frozenset({asked}) if asked is not None else holders(audit.team_id, "run_audit")
+    yield Occasion(
+        key=told.key,
+        kind=kind,
+        team=audit.team_id,
+        subject="audit",
+        subject_id=audit.pk,
+        words=f"Audit {audit.number} {said}",
+        title=audit.plan.title,
+        link=audit.get_absolute_url(),
+        people=people - {told.event.actor_user_id},
+        permission="" if asked is not None else "run_audit",
+    )
+
+
+def _record(told: Told) -> FindingRecord | None:
+    return FindingRecord.objects.filter(serial=_serial(told.event.object)).first()
+
+
+def _finding(
+    told: Told, record: FindingRecord, *, kind: str, said: str, people: Iterable[int | None], permission: str = ""
+) -> Occasion:
+    return Occasion(
+        key=told.key,
+        kind=kind,
+        team=record.team_id,
+        subject="findingrecord",
+        subject_id=record.pk,
+        words=f"{record.number} {said}",
+        title=record.title,
+        link=record.get_absolute_url(),
+        people=frozenset(pk for pk in people if pk is not None and pk != told.event.actor_user_id),
+        permission=permission,
+    )
+
+
+def _opened(said: str) -> Callable[[Told], Iterator[Occasion]]:
+    def tell(told: Told) -> Iterator[Occasion]:
+        record = _record(told)
+        if record is None:
+            return
+        owner = record.owner_id
+        people = {owner} if owner is not None else holders(record.team_id, ANSWER)
+        permission = "" if owner is not None else ANSWER
+        yield _finding(told, record, kind="finding_opened", said=said, people=people, permission=permission)
+
+    return tell
+
+
+def _answered(told: Told) -> Iterator[Occasion]:
+    record = _record(told)
+    if record is None:
+        return
+    if "owner" in told.payload and record.owner_id is not None:
+        owner = {record.owner_id}
+        yield _finding(told, record, kind="finding_assigned", said="was given to you", people=owner)
+    if told.payload.keys() & {"response", "remediation"}:
+        people = holders(record.team_id, VALIDATE)
+        yield _finding(told, record, kind="finding_answered", said="was answered", people=people, permission=VALIDATE)
+
+
+def _to_decide(said: str) -> Callable[[Told], Iterator[Occasion]]:
+    def tell(told: Told) -> Iterator[Occasion]:
+        record = _record(told)
+        if record is not None:
+            people = holders(record.team_id, VALIDATE) - {record.owner_id}
+            yield _finding(told, record, kind="finding_to_decide", said=said, people=people, permission=VALIDATE)
+
+    return tell
+
+
+def _to_owner(kind: str, said: str) -> Callable[[Told], Iterator[Occasion]]:
+    def tell(told: Told) -> Iterator[Occasion]:
+        record = _record(told)
+        if record is not None:
+            yield _finding(told, record, kind=kind, said=said, people={record.owner_id})
+
+    return tell
+
+
+def _design(told: Told) -> Iterator[Occasion]:
+    """A design that came from a draft; those who wrote it are not asked."""
+    draft = PlanDraft.objects.select_related("plan").filter(pk=_key(told.event.object)).first()
+    if draft is None or draft.plan is None:
+        return
+    permission = "approve_planversion"
+    written = Event.objects.filter(object=draft.event_object, actor_user__isnull=False)
+    wrote = set(written.values_list("actor_user_id", flat=True))
+    yield Occasion(
+        key=told.key,
+        kind="design_registered",
+        team=draft.team_id,
+        subject="planversion",
+        subject_id=draft.plan.pk,
+        words="A design waits for approval",
+        title=draft.name,
+        link=reverse("plan", args=[draft.plan.pk]),
+        people=holders(draft.team_id, permission) - wrote,
+        permission=permission,
+    )
+
+
+def _decided(told: Told) -> Iterator[Occasion]:
+    """What became of a design, to those who wrote it."""
+    short = told.event.object.removeprefix("plan ")
+    plan = PlanVersion.objects.filter(team=told.event.team_id, design_sha256__startswith=short).first()
+    if plan is None or not short:
+        return
+    drafts = [f"plan draft {key}" for key in plan.drafts.values_list("pk", flat=True)]
+    wrote = Event.objects.filter(object__in=drafts, actor_user__isnull=False).values_list("actor_user_id", flat=True)
+    said = {"approved": "was approved", "retired": "was retired", "returned": "was returned to you"}
+    yield Occasion(
+        key=told.key,
+        kind="design_decided",
+        team=plan.team_id,
+        subject="planversion",
+        subject_id=plan.pk,
+        words=f"Your design {said.get(str(told.payload.get('to')), 'was decided on')}",
+        title=plan.title,
+        link=reverse("plan", args=[plan.pk]),
+        people=frozenset(wrote) - {told.event.actor_user_id},
+    )
+
+
+def _system(told: Told) -> Iterator[Occasion]:
+    name, _, version = told.event.object.removeprefix("system ").partition(", version ")
+    kind, _, short = name.partition(":")
+    row = SystemListing.objects.filter(kind=kind, name=short, version=_key(f"x {version}")).first()
+    if row is None:
+        return
+    permission = "approve_systemlisting"
+    yield Occasion(
+        key=told.key,
+        kind="system_proposed",
+        team=row.team_id,
+        subject="systemlisting",
+        subject_id=row.pk,
+        words="A system waits for a second administrator",
+        title=str(row),
+        link=row.get_absolute_url(),
+        people=holders(row.team_id, permission) - {told.event.actor_user_id},
+        permission=permission,
+    )
+
+
+def _registration(told: Told) -> Iterator[Occasion]:
+    row = Registration.objects.filter(pk=_key(told.event.object)).first()
+    if row is not None:
+        yield Occasion(
+            key=told.key,
+            kind="registration_failed",
+            team=row.team_id,
+            subject="registration",
+            subject_id=row.pk,
+            words="A registration failed",
+            title=row.name,
+            link=reverse("registration", args=[row.public_id]),
+            people=frozenset() if row.requested_by_user_id is None else frozenset({row.requested_by_user_id}),
+        )
+
+
+def _released(subject: str, said: str) -> Callable[[Told], Iterator[Occasion]]:
+    def tell(told: Told) -> Iterator[Occasion]:
+        rows = Release.objects.filter(audit__serial=_serial(told.event.object), reader=told.payload.get("account"))
+        row = rows.select_related("audit__plan").defer("audit__run_json", "audit__plan__design_json").first()
+        if row is not None:
+            yield Occasion(
+                key=told.key,
+                kind="release",
+                team=row.audit.team_id,
+                subject=subject,
+                subject_id=row.pk,
+                words=f"Audit {row.audit.number} {said}",
+                title=row.audit.plan.title if subject == "release" else "",
+                link=reverse("released", args=[row.pk]),
+                people=frozenset({row.reader_id}),
+            )
+
+    return tell
+
+
+def _acceptances(today: date) -> Iterator[Occasion]:
+    """Accepted findings whose day comes, to those who may accept them again, once for each such day."""
+    rows = FindingRecord.objects.filter(
+        state=FindingState.RISK_ACCEPTED.value, accepted_until__gt=today, accepted_until__lte=today + SOON
+    )
+    for row in rows.order_by("pk"):
+        yield Occasion(
+            key=f"{row.number} accepted until {row.accepted_until}",
+            kind="acceptance_ends",
+            team=row.team_id,
+            subject="findingrecord",
+            subject_id=row.pk,
+            words=f"The acceptance of {row.number} ends on {row.accepted_until:%d %b %Y}",
+            title=row.title,
+            link=row.get_absolute_url(),
+            people=holders(row.team_id, ACCEPT),
+            permission=ACCEPT,
+        )
+
+
+def _serial(name: str) -> int:
+    """``A-0001``, ``F-0001``: the number."""
+    return _key(name.replace("-", " "))
+
+
+def _key(name: str) -> int:
+    number = name.rpartition(" ")[2]
+    return int(number) if number.isdecimal() and len(number) < 19 else 0
+
+
+SUBJECTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "audit": Audit,
+        "findingrecord": FindingRecord,
+        "planversion": PlanVersion,
+        "registration": Registration,
+        "systemlisting": SystemListing,
+    }
+)
+TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
+    {
+        "plan_draft.registered": _design,
+        "plan.decided": _decided,
+        "system.proposed": _system,
+        "registration.failed": _registration,
+        "audit.finished": lambda told: _audit(told, "audit_finished", "finished"),
+        "audit.failed": lambda told: _audit(told, "audit_halted", "failed"),
+        "audit.paused": lambda told: _audit(told, "audit_halted", "paused"),
+        "audit.stopped": lambda told: _audit(told, "audit_halted", "was stopped"),
+        "finding.opened": _opened("was opened"),
+        "finding.reopened": _opened("was opened again"),
+        "finding.acceptance_expired": _opened("is open again: its acceptance has ended"),
+        "finding.answered": _answered,
+        "finding.ready_for_validation": _to_decide("waits for a decision on its fix"),
+        "finding.rejection_proposed": _to_decide("waits for a second person: a rejection was proposed"),
+        "finding.sent_back": _to_owner("finding_returned", "was sent back to you"),
+        "finding.closed_validated": _to_owner("finding_settled", "was closed"),
+        "finding.risk_accepted": _to_owner("finding_settled", "was accepted"),
+        "finding.rejected_with_rationale": _to_owner("finding_settled", "was rejected"),
+        "audit.released": _released("release", "was released to you"),
+        "audit.release_withdrawn": _released("past release", "is released to you no more"),
+    }
+)
+REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances,)
