@@ -74,6 +74,7 @@ def served(tmp_path: Path, mail: MailServer) -> Iterator[tuple[Site, str]]:
         "PLUMBLINE_MAIL_HOST": "127.0.0.1",
         "PLUMBLINE_MAIL_PORT": str(mail.port),
         "PLUMBLINE_URL": f"http://{address}",
+        "PLUMBLINE_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }
     with site(data, tmp_path / "none.toml", **settings) as made:
         assert manage(data, "migrate", "--verbosity", "0").returncode == 0
