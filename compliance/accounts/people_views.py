@@ -96,22 +96,20 @@ def take_role(request: HttpRequest, team: int, pk: int, role: int) -> HttpRespon
 @page("POST")
 def new_password(request: HttpRequest, team: int, pk: int) -> HttpResponse:
     """Make a link by which a person chooses a new password, and show it this once."""
-    row = _found(request, team, pk)
-    access.require(request.user, GIVES, row.team.pk)
-    try:
-        secret = actions.offer_new_password(team=row.team, user=row.user, actor=site_actor(request))
-    except ComplianceError as error:
-        return _person(request, row, refused=str(error), status=409)
-    return _person(request, row, made=_address(request, secret))
+    return _offer(request, team, pk, actions.offer_new_password)
 
 
 @page("POST")
 def new_device(request: HttpRequest, team: int, pk: int) -> HttpResponse:
     """Make a link by which a person lets go of the device that was lost, and show it this once."""
+    return _offer(request, team, pk, actions.offer_new_device)
+
+
+def _offer(request: HttpRequest, team: int, pk: int, offer: Callable[..., str]) -> HttpResponse:
     row = _found(request, team, pk)
     access.require(request.user, GIVES, row.team.pk)
     try:
-        secret = actions.offer_new_device(team=row.team, user=row.user, actor=site_actor(request))
+        secret = offer(team=row.team, user=row.user, actor=site_actor(request))
     except ComplianceError as error:
         return _person(request, row, refused=str(error), status=409)
     return _person(request, row, made=_address(request, secret))

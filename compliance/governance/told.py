@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
@@ -67,19 +67,32 @@ def _events(*actions: str) -> dict[str, list[Told]]:
 
 
 def _designs(told: dict[str, list[Told]]) -> Iterator[str]:
-    rows: dict[str, list[PlanDecision]] = defaultdict(list)
-    for row in PlanDecision.objects.select_related("plan").order_by("pk"):
+    rows = PlanDecision.objects.select_related("plan").order_by("pk")
+    yield from _decided(
+        rows, told, lambda row: {"to": row.state, "reason": row.reason, "design_sha256": row.plan.design_sha256}
+    )
+
+
+def _decided(
+    decisions: Iterable[PlanDecision | VersionDecision],
+    told: dict[str, list[Told]],
+    says: Callable[[Any], dict[str, Any]],
+) -> Iterator[str]:
+    """Decisions about designs, or about versions, each against its event; ``says`` is what the event says too."""
+    rows: dict[str, list[PlanDecision | VersionDecision]] = defaultdict(list)
+    for row in decisions:
         rows[row.event_object].append(row)
     for name in sorted({*rows, *told}):
-        for row, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
-            if row is None or entry is None:
+        for decision, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
+            if decision is None or entry is None:
                 yield f"{name}: has another number of decisions than events tell of"
                 break
             event, payload = entry
-            says = {"to": row.state, "reason": row.reason, "design_sha256": row.plan.design_sha256}
-            yield from _compared(f"{name}: a decision", says, event, payload)
-            yield from _by(f"{name}: a decision", row.decided_by, row.decided_by_user_id, event)
-            yield from _when(f"{name}: a decision", row.decided_at, event)
+            if decision.state != _VERSION_STEPS.get(event.action, decision.state):
+                yield f"{name}: a decision says {decision.state}, event {event.seq} says {event.action}"
+            yield from _compared(f"{name}: a decision", says(decision), event, payload)
+            yield from _by(f"{name}: a decision", decision.decided_by, decision.decided_by_user_id, event)
+            yield from _when(f"{name}: a decision", decision.decided_at, event)
 
 
 def _approvals(told: dict[str, list[Told]]) -> Iterator[str]:
@@ -105,21 +118,12 @@ _VERSION_STEPS = {
 
 
 def _version_decisions(told: dict[str, list[Told]]) -> Iterator[str]:
-    rows: dict[str, list[VersionDecision]] = defaultdict(list)
-    for row in VersionDecision.objects.select_related("version__language_model").order_by("pk"):
-        rows[row.event_object].append(row)
-    for name in sorted({*rows, *told}):
-        for row, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
-            if row is None or entry is None:
-                yield f"{name}: has another number of decisions than events tell of"
-                break
-            event, payload = entry
-            if row.state != _VERSION_STEPS[event.action]:
-                yield f"{name}: a decision says {row.state}, event {event.seq} says {event.action}"
-            says = {"reason": row.reason, "rests_on": row.rests_on, "described_sha256": row.described_sha256}
-            yield from _compared(f"{name}: a decision", says, event, payload)
-            yield from _by(f"{name}: a decision", row.decided_by, row.decided_by_user_id, event)
-            yield from _when(f"{name}: a decision", row.decided_at, event)
+    rows = VersionDecision.objects.select_related("version__language_model").order_by("pk")
+    yield from _decided(
+        rows,
+        told,
+        lambda row: {"reason": row.reason, "rests_on": row.rests_on, "described_sha256": row.described_sha256},
+    )
     for version in (
         LanguageModelVersion.objects.filter(decisions__isnull=False).distinct().select_related("language_model")
     ):
