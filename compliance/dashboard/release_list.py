@@ -8,24 +8,15 @@ from typing import Any
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from compliance.access import permissions as access
 from compliance.dashboard.list_pages import list_page
-from compliance.dashboard.list_tables import Every, audit_link
 from compliance.dashboard.pages import page
+from compliance.dashboard.releases import releases_table
 from compliance.models import Release
-from compliance.tables.described import Column, Table
 from compliance.tables.lists import Filter, Listing, by, named
-from compliance.templatetags.plumbline import day
 
 STANDS = {"open": "Open", "over": "Over", "withdrawn": "Withdrawn"}
-
-
-def stands(row: Release) -> str:
-    """Where a release stands, in a word."""
-    return STANDS["withdrawn" if row.withdrawn_at else "open" if row.current else "over"]
 
 
 def _standing(rows: Any, value: str, now: datetime) -> Any:
@@ -55,37 +46,11 @@ def listing(user: Any, *, now: datetime) -> Listing:
         ),
         sorts=(
             by("newest", "Newest first", "-released_at", "-pk", column="released_at", descending=True),
-            by("ends", "Ends, next first", "expires_at", "pk", column="expires_at"),
+            by("ends", "Ends, next first", "expires_at", "pk", column="stands"),
             by("audit", "Audit, newest first", "-audit__serial", "-pk", column="audit", descending=True),
         ),
-        table=releases_table,
+        table=lambda rows, every: releases_table(rows, every, own=False),
     )
-
-
-def releases_table(rows: Any, every: Every) -> Table:
-    """Releases to examiners."""
-    return Table(
-        name="releases",
-        title="Releases",
-        rows=rows,
-        every=every,
-        columns=(
-            Column("audit", "Audit", lambda row: row.audit.number, _audit_cell),
-            Column("plan", "", lambda row: row.audit.plan.title),
-            Column("team", "", lambda row: row.audit.team.name),
-            Column("reader", "To", lambda row: row.reader.get_username()),
-            Column("stands", "Stands", stands),
-            Column("reason", "Reason", lambda row: row.reason, None, "long"),
-            Column("released_by", "Released by", lambda row: row.released_by),
-            Column("released_at", "Released", lambda row: row.released_at, lambda row: day(row.released_at), "num"),
-            Column("expires_at", "Until", lambda row: row.expires_at, lambda row: day(row.expires_at), "num"),
-            Column("withdrawn_at", "", lambda row: row.withdrawn_at),
-        ),
-    )
-
-
-def _audit_cell(row: Release) -> SafeString:
-    return format_html("{} <small>{}</small>", audit_link(row.audit), row.audit.plan.title)
 
 
 @page
