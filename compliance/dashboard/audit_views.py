@@ -325,8 +325,9 @@ def _release(request: HttpRequest, row: Audit, refused: ReleaseForm | None) -> d
     if access.only_examines(request.user):
         mine = Release.objects.current().filter(audit=row, reader=request.user.pk).first()
         return {"released": mine, "releases": []}
-    rows = Release.objects.for_user(request.user).filter(audit=row).select_related("reader", "audit__plan", "audit__team")
-    found = list(rows.defer("audit__run_json", "audit__plan__design_json"))
+    rows = Release.objects.for_user(request.user).filter(audit=row)
+    beside = rows.select_related("reader", "audit__plan", "audit__team")
+    found = list(beside.defer("audit__run_json", "audit__plan__design_json"))
     may = access.may(request.user, "add_release", row.team_id)
     return {
         "releases": [releases_table(found, lambda: found, own=False)] if found else [],
