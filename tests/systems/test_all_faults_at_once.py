@@ -57,5 +57,6 @@ def test_the_evidence_is_that_of_a_server_without_faults(tmp_path: Path, dialect
     assert set(well.values()) == {1}
     assert len(well) == QUESTIONS
     assert (totals.answers, totals.unended) == (QUESTIONS, 0)
-    assert totals.requests == sent > QUESTIONS
+    # A connection that the server closes while the next request is on its way: counted, and never seen by the server.
+    assert QUESTIONS < sent <= totals.requests
     assert len(said) >= 10
