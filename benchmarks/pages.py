@@ -1,10 +1,12 @@
 """How fast the officers' pages answer over 1,000 audits, 20,000 findings and 1,000,000
-measurements on SQLite, with 20,000 events.
+measurements on SQLite, with 20,000 events. Four audits of five are governed, so that models have a standing.
 
 The findings are those of 5,000 records, in every state, each seen by four audits.
 
 The database is built once, outside the clone, from one simulated audit with evidence; the others are copies of its rows
-under other names, spread over forty models, five plans, four years. Each page is then asked for through Django's own
+under other names, spread over forty models, five plans, four years. Beside them stand 300 people with roles, 2,000
+notices and one row of every other register; every page that the table of addresses of the tests opens is asked for, the
+names below being those of the pages with the most rows. Each page is then asked for through Django's own
 client, templates and middleware included; the first request of each is left out.
 
 A section of a report is opened twice: first by a process that has told nothing of that audit yet, then again. The rows
@@ -16,6 +18,7 @@ are those of the slowest section.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import statistics
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 AUDITS, FINDINGS, MEASUREMENTS = 1_000, 20_000, 1_000_000
 EVENTS = 20_000
+PEOPLE, NOTICES = 300, 2_000
 MOST_BYTES = 500_000
 MODELS, PLANS, DAYS = 40, 5, 1_400
 SIGHTINGS = 4
@@ -71,18 +75,19 @@ PAGES = {
 
 def run() -> Iterator[Row]:
     """One row a page."""
-    prepare()
-    yield from _asked()
+    addresses = prepare()
+    yield from _asked(addresses)
 
 
-def prepare() -> None:
-    """Set Django up on the database, which is built if it is not there."""
+def prepare() -> dict[str, str]:
+    """Set Django up on the database, which is built if it is not there; the address of every page, by its route."""
     folder = _folder()
     built = (folder / BUILT).exists()
     if not built:  # what an earlier build left behind when it was stopped
         shutil.rmtree(folder)
     os.environ["PLUMBLINE_DATA"] = str(folder)
     os.environ.pop("DATABASE_URL", None)
+    os.environ["PLUMBLINE_WEBHOOK_NETWORKS"] = "127.0.0.0/8"  # where the row of webhooks points
     os.environ["DJANGO_SETTINGS_MODULE"] = "compliance.settings"
     import django
 
@@ -91,11 +96,12 @@ def prepare() -> None:
 
     settings.ALLOWED_HOSTS = ["testserver"]
     if not built:
-        _build()
-        (folder / BUILT).touch()
+        (folder / BUILT).write_text(json.dumps(_build()), "utf-8")
+    addresses: dict[str, str] = json.loads((folder / BUILT).read_text("utf-8"))
+    return addresses
 
 
-def _asked() -> Iterator[Row]:
+def _asked(addresses: dict[str, str]) -> Iterator[Row]:
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -112,8 +118,10 @@ def _asked() -> Iterator[Row]:
     newest = Audit.objects.get(serial=AUDITS)
     pack = PolicyPackVersion.objects.order_by("pk").values_list("pk", flat=True)[0]
     keys = {"model": newest.model_id, "plan": newest.plan_id, "data": newest.data_id, "pack": pack}
-    for name, address in PAGES.items():
-        times = [_asked_once(client, address.format(**keys)) for _ in range(REPEATS + 1)]
+    named = {name: address.format(**keys) for name, address in PAGES.items()}
+    others = {route: address for route, address in addresses.items() if address not in named.values()}
+    for name, address in (named | others).items():
+        times = [_asked_once(client, address) for _ in range(REPEATS + 1)]
         yield _row(name, times, rows | {"bytes": times[0].size})
     for name, forget in (("section, first", records.story_of.cache_clear), ("section, again", lambda: None)):
         found = {}
@@ -183,7 +191,7 @@ def _folder() -> Path:
     return folder
 
 
-def _build() -> None:
+def _build() -> dict[str, str]:
     from django.contrib.auth.models import User
     from django.core.management import call_command
     from django.db import connection
@@ -203,8 +211,52 @@ def _build() -> None:
         _copy_rows(cursor, first, "compliance_findingrow", FINDINGS, last)
     _enter_records()
     _enter_events(first)
+    addresses = _enter_registers(first)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    return addresses
+
+
+def _enter_registers(first: object) -> dict[str, str]:
+    """People with roles, notices, a row of every other register; the address of every page of the site, by its route.
+
+    Pages of files are left out: they are not read on the site. So are those that wait for a file of their own.
+    """
+    from django.contrib.auth.models import User
+
+    from compliance.access.roles import Role
+    from compliance.models import Membership, Notice
+    from tests.compliance.teams import rows_of
+    from tests.compliance.test_access_of_every_address import SITE
+
+    team, roles = first.team, list(Role)  # type: ignore[attr-defined]
+    people = User.objects.bulk_create(
+        User(username=f"officer {number}", password="!") for number in range(PEOPLE)  # noqa: S106, no password
+    )
+    Membership.objects.bulk_create(
+        Membership(team=team, user=user, role=roles[number % len(roles)]) for number, user in enumerate(people)
+    )
+    reader = User.objects.get(username="benchmark")
+    Notice.objects.bulk_create(
+        Notice(
+            user=reader,
+            key=f"event {number}",
+            kind="audit_finished",
+            team=team,
+            subject="audit",
+            subject_id=first.pk,  # type: ignore[attr-defined]
+            words=f"A-{1 + number % AUDITS:04d} is finished",
+            link="/audits/A-0001/",
+            made_at=first.finished_at,  # type: ignore[attr-defined]
+        )
+        for number in range(NOTICES)
+    )
+    rows = rows_of(team, name="others")
+    return {
+        route: line.path.format(**rows)
+        for route, line in SITE.items()
+        if line.method == "get" and line.allowed == 200 and not route.endswith(("files/<key:pk>/", "healthz", "readyz"))
+    }
 
 
 def _enter_records() -> None:
@@ -340,6 +392,7 @@ def _copy_audits(cursor: object, first: object, versions: list[int], plans: list
                 run_json=first.run_json,  # type: ignore[attr-defined]
                 run_sha256=hashlib.sha256(b"run %d" % number).hexdigest(),
                 state="done",
+                governed=number % 5 != 0,
                 requested_by="benchmark",
                 started_at=moment,
                 finished_at=moment,
