@@ -141,6 +141,8 @@ SITE = {
     "audits/<audit:number>/<published:name>": Line(
         "/audits/{audit.number}/report.pdf", without=MISSING, allowed=MISSING, foreign=MISSING
     ),
+    # A cookie and nothing else; whoever cannot log in may read the login page in German.
+    "language/": Line("/language/", method="post", anybody=302, without=302, allowed=302),
     "login/": Line("/login/", anybody=200, without=302, allowed=302),
     "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
     "password/": Line("/password/", without=200),
