@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.templatetags.static import static
 from django.urls import include, path
+from django.views.decorators.http import require_POST
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from compliance.accounts.urls import change_password
 from compliance.health import healthz, readyz
@@ -31,6 +33,7 @@ urlpatterns = [
     path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
     path("notices/", include("compliance.notices.urls")),
+    path("language/", require_POST(set_language), name="language"),
     # Django would name the address of any row, of any team, to any member of staff.
     path("admin/r/<path:rest>", _nothing),
     # Django's own asks for the old password as often as anybody likes; this one counts.

@@ -24,15 +24,15 @@ def conclusion_class(conclusion: Conclusion) -> str:
     return CLASSES[conclusion]
 
 
-def code_html(conclusion: Conclusion) -> str:
-    """A conclusion in words with its marker; its code, as files have it, shows under the pointer."""
-    words = wording.sentence_case(wording.conclusion_words(conclusion))
+def code_html(conclusion: Conclusion, words: str = "") -> str:
+    """A conclusion in words, those of reports or others, with its marker; its code shows under the pointer."""
+    words = words or wording.sentence_case(wording.conclusion_words(conclusion))
     return f'<span class="code {CLASSES[conclusion]}" title="{conclusion.value}">{escape(words)}</span>'
 
 
-def severity_html(severity: Severity) -> str:
+def severity_html(severity: Severity, word: str = "") -> str:
     """A severity: bars and a word."""
-    return f'<span class="sev sev-{severity.value}">{severity.value.capitalize()}</span>'
+    return f'<span class="sev sev-{severity.value}">{escape(word or severity.value.capitalize())}</span>'
 
 
 def chart_html(chart: Chart, number: int | str = "") -> str:
@@ -49,10 +49,16 @@ def chart_html(chart: Chart, number: int | str = "") -> str:
     return svg
 
 
-def files_html(title: str, files: Iterable[tuple[str, str]]) -> str:
-    """The line below a table that leads to its files; nothing without any."""
+def files_html(
+    title: str,
+    files: Iterable[tuple[str, str]],
+    *,
+    line: str = "This table as {ways}",
+    label: str = "{title} as {kind}",
+) -> str:
+    """The line below a table that leads to its files, each with a label of its own; nothing without any."""
     ways = " ".join(
-        f'<a href="{escape(address)}" aria-label="{escape(title)} as {escape(kind)}">{escape(kind)}</a>'
+        f'<a href="{escape(address)}" aria-label="{escape(label.format(title=title, kind=kind))}">{escape(kind)}</a>'
         for kind, address in files
     )
-    return f'<p class="small quiet files">This table as {ways}</p>' if ways else ""
+    return f'<p class="small quiet files">{escape(line).format(ways=ways)}</p>' if ways else ""

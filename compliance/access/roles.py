@@ -7,20 +7,21 @@ must be two persons (author and approver, owner and approver) are guarded by the
 from __future__ import annotations
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(TextChoices):
     """What somebody is in a team. One person may have several."""
 
-    MODEL_OWNER = "model_owner", "Model owner"
-    DEVELOPER = "developer", "Developer"
-    COMPLIANCE_OFFICER = "compliance_officer", "Compliance officer"
-    VALIDATOR = "validator", "Validator"
-    APPROVER = "approver", "Approver"
-    COUNSEL = "counsel", "Counsel"
-    INTERNAL_AUDIT = "internal_audit", "Internal audit"
-    EXAMINER = "examiner_readonly", "Examiner"
-    ADMINISTRATOR = "admin", "Administrator"
+    MODEL_OWNER = "model_owner", _("Model owner")
+    DEVELOPER = "developer", _("Developer")
+    COMPLIANCE_OFFICER = "compliance_officer", _("Compliance officer")
+    VALIDATOR = "validator", _("Validator")
+    APPROVER = "approver", _("Approver")
+    COUNSEL = "counsel", _("Counsel")
+    INTERNAL_AUDIT = "internal_audit", _("Internal audit")
+    EXAMINER = "examiner_readonly", _("Examiner")
+    ADMINISTRATOR = "admin", _("Administrator")
 
 
 REGISTERS = (

@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import pre_save
+from django.utils.translation import gettext
 
 from compliance.governance.events import lock_chain
 
@@ -50,7 +51,9 @@ def refuse_second(account: Any) -> None:
     other = taken_by(name, but=account.pk)
     if other is not None:
         raise ValidationError(
-            f"user name {name!r}: is taken, as {other!r}; expected one that differs by more than upper and lower case"
+            gettext(
+                "user name {name}: is taken, as {other}; expected one that differs by more than upper and lower case"
+            ).format(name=repr(name), other=repr(other))
         )
 
 

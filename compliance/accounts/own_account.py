@@ -12,13 +12,15 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 from django.views.decorators.cache import cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from compliance import actions
 from compliance.accounts.qr import qr_svg
-from compliance.accounts.second_factor import GIVEN, CodeForm, must_have, tried
+from compliance.accounts.second_factor import GIVEN, CodeForm, field_named, must_have, tried
 from compliance.accounts.sessions import session_ends
 from compliance.accounts.sign_ins import SessionLine, moment, sessions_of
 from compliance.accounts.totp import address_for_apps
@@ -30,14 +32,16 @@ from compliance.tables.described import Column, Table
 from compliance.tables.pages import page_of
 
 ISSUER = "Plumbline"
-WRONG_PASSWORD = "password: is not the account's; expected the one you log in with"  # noqa: S105, a sentence
+WRONG_PASSWORD = gettext_noop("password: is not the account's; expected the one you log in with")
 
 
 class FirstCodeForm(CodeForm):
     """The password and the first code of a device."""
 
     password = forms.CharField(
-        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        label=gettext_lazy("Your password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     field_order = ("password", "code")
 
@@ -72,14 +76,14 @@ def sessions_table(lines: list[SessionLine]) -> Table:
     """Sessions, newest first."""
     return Table(
         name="sessions",
-        title="Sessions",
+        title=_("Sessions"),
         rows=lines,
         columns=(
-            Column("began_at", "Began", lambda line: line.began_at),
-            Column("browser", "Browser", lambda line: line.browser),
-            Column("address", "From", lambda line: line.address),
-            Column("latest", "Ends at the latest", lambda line: line.latest),
-            Column("this_one", "It is", lambda line: "this session" if line.own else "another one"),
+            Column("began_at", _("Began"), lambda line: line.began_at),
+            Column("browser", _("Browser"), lambda line: line.browser),
+            Column("address", _("From"), lambda line: line.address),
+            Column("latest", _("Ends at the latest"), lambda line: line.latest),
+            Column("this_one", _("It is"), lambda line: _("this session") if line.own else _("another one")),
         ),
     )
 
@@ -97,7 +101,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponseBase:
         actions.end_session(pk=pk, actor=site_actor(request))
     except ComplianceError as error:
         return _account(request, refused=str(error), status=409)
-    messages.success(request, "The session is ended.")
+    messages.success(request, _("The session is ended."))
     return redirect("own_account")
 
 
@@ -105,7 +109,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponseBase:
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """End all of one's sessions but this one."""
     actions.end_other_sessions(session_key=request.session.session_key, actor=site_actor(request))
-    messages.success(request, "Every other session is ended.")
+    messages.success(request, _("Every other session is ended."))
     return redirect("own_account")
 
 
@@ -154,13 +158,12 @@ def _with_code(
             act = _refuse_password
         problem = tried(request, request.user, form.cleaned_data["code"], lambda: made.append(act()))
         if problem:
-            where, _, _ = problem.partition(":")
-            form.add_error(where if where in form.fields else None, problem)
+            form.add_error(field_named(problem, form), problem)
             return _factor(request, form=form, of=view.__name__, status=409)
         codes = made[0]
         if not codes:
             request.session.pop(GIVEN, None)
-            messages.success(request, "The second factor is taken away.")
+            messages.success(request, _("The second factor is taken away."))
             return redirect("own_account")
         request.session[GIVEN] = True
         return _factor(request, codes=codes)
@@ -169,7 +172,7 @@ def _with_code(
 
 
 def _refuse_password() -> None:
-    raise StateError(WRONG_PASSWORD)
+    raise StateError(_(WRONG_PASSWORD))
 
 
 @_with_code
@@ -219,5 +222,5 @@ def _factor(
         secret = actions.secret_of(row)
         told = address_for_apps(secret, account=request.user.get_username(), issuer=ISSUER)
         grouped = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
-        context |= {"picture": qr_svg(told, title="QR code for an authenticator app"), "secret": grouped}
+        context |= {"picture": qr_svg(told, title=_("QR code for an authenticator app")), "secret": grouped}
     return render(request, "accounts/second_factor.html", context, status=status)

@@ -10,12 +10,24 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, pgettext
 
 from compliance.access.roles import Role
 from compliance.models import AccountLink, LockOut, Membership, Team
 from compliance.tables.described import Column, Table
 
 Every = Callable[[], Iterable[Any]]
+#: Where links and lock-outs stand, as their rows say it.
+STATES = (
+    gettext_noop("open"),
+    gettext_noop("used"),
+    gettext_noop("withdrawn"),
+    gettext_noop("expired"),
+    gettext_noop("in force"),
+    gettext_noop("lifted"),
+    gettext_noop("over"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +41,7 @@ class Person:
     @property
     def words(self) -> str:
         """The roles, by name."""
-        return ", ".join(Role(item.role).label for item in self.roles)
+        return ", ".join(str(Role(item.role).label) for item in self.roles)
 
     @property
     def last_in(self) -> datetime | None:
@@ -50,17 +62,21 @@ def people_table(rows: Sequence[Person], every: Every) -> Table:
     """People, each once a team."""
     return Table(
         name="people",
-        title="People",
+        title=_("People"),
         rows=rows,
         every=every,
         columns=(
-            Column("account", "Account", lambda row: row.user.get_username(), _person_link),
-            Column("team", "Team", lambda row: row.team.name),
-            Column("roles", "Roles", lambda row: row.words),
-            Column("last_login", "Last logged in", lambda row: row.last_in),
-            Column("account_is", "Account is", lambda row: "open" if row.user.is_active else "closed"),
+            Column("account", _("Account"), lambda row: row.user.get_username(), _person_link),
+            Column("team", _("Team"), lambda row: row.team.name),
+            Column("roles", _("Roles"), lambda row: row.words),
+            Column("last_login", _("Last logged in"), lambda row: row.last_in),
+            Column("account_is", _("Account is"), lambda row: _account_is(row.user)),
         ),
     )
+
+
+def _account_is(user: Any) -> str:
+    return pgettext("account", "open") if user.is_active else pgettext("account", "closed")
 
 
 def _person_link(row: Person) -> str:
@@ -72,19 +88,19 @@ def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
     """Invitations, links for a new password, and links for a lost device."""
     return Table(
         name="account_links",
-        title="Links that were made",
+        title=_("Links that were made"),
         kind="folds",
         rows=rows,
         every=every,
         columns=(
-            Column("kind", "For", lambda row: row.get_kind_display()),
-            Column("name", "Of whom", lambda row: row.name),
-            Column("team", "Team", lambda row: row.team.name),
-            Column("role", "Role", lambda row: Role(row.role).label if row.role else ""),
-            Column("made_by", "Made by", lambda row: row.made_by),
-            Column("made_at", "When", lambda row: row.made_at),
-            Column("expires_at", "Until", lambda row: row.expires_at),
-            Column("stands", "Stands", lambda row: row.state),
+            Column("kind", _("For"), lambda row: row.get_kind_display()),
+            Column("name", _("Of whom"), lambda row: row.name),
+            Column("team", _("Team"), lambda row: row.team.name),
+            Column("role", _("Role"), lambda row: str(Role(row.role).label) if row.role else ""),
+            Column("made_by", _("Made by"), lambda row: row.made_by),
+            Column("made_at", _("When"), lambda row: row.made_at),
+            Column("expires_at", _("Until"), lambda row: row.expires_at),
+            Column("stands", _("Stands"), lambda row: _(row.state)),
         ),
     )
 
@@ -115,18 +131,21 @@ def lock_outs_table(rows: Sequence[LockLine], every: Every) -> Table:
     """Who could not log in for a while, since when and why."""
     return Table(
         name="lock_outs",
-        title="Lock-outs",
+        title=_("Lock-outs"),
         rows=rows,
         every=every,
         columns=(
             Column(
-                "account", "Account", lambda line: line.lock.user.get_username(), lambda line: _person_link(line.person)
+                "account",
+                _("Account"),
+                lambda line: line.lock.user.get_username(),
+                lambda line: _person_link(line.person),
             ),
-            Column("why", "Because of", lambda line: line.lock.get_why_display()),
-            Column("address", "Last from", lambda line: line.lock.address),
-            Column("began_at", "Since", lambda line: line.lock.began_at),
-            Column("until", "Until", lambda line: line.lock.until),
-            Column("stands", "Stands", lambda line: line.lock.state),
-            Column("lifted_by", "Lifted by", lambda line: line.lock.lifted_by),
+            Column("why", _("Because of"), lambda line: line.lock.get_why_display()),
+            Column("address", _("Last from"), lambda line: line.lock.address),
+            Column("began_at", _("Since"), lambda line: line.lock.began_at),
+            Column("until", _("Until"), lambda line: line.lock.until),
+            Column("stands", _("Stands"), lambda line: _(line.lock.state)),
+            Column("lifted_by", _("Lifted by"), lambda line: line.lock.lifted_by),
         ),
     )

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model, password_validation
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from compliance.access.roles import Role
 from compliance.registry.forms import TeamForm
@@ -16,21 +17,21 @@ class InvitationForm(TeamForm):
     """Somebody who has no account yet."""
 
     permission = "add_membership"
-    name = forms.CharField(max_length=200, label="For whom", help_text="They choose the name of their account.")
-    role = forms.ChoiceField(choices=Role.choices)
+    name = forms.CharField(max_length=200, label=_("For whom"), help_text=_("They choose the name of their account."))
+    role = forms.ChoiceField(choices=Role.choices, label=_("Role"))
 
 
 class RoleForm(forms.Form):
     """One more role for a person of the team."""
 
-    role = forms.ChoiceField(choices=Role.choices)
+    role = forms.ChoiceField(choices=Role.choices, label=_("Role"))
 
 
 class PasswordForm(forms.Form):
     """A password, twice the same and hard to guess."""
 
-    password = forms.CharField(label="Password", widget=forms.PasswordInput, strip=False)
-    again = forms.CharField(label="Password again", widget=forms.PasswordInput, strip=False)
+    password = forms.CharField(label=_("Password"), widget=forms.PasswordInput, strip=False)
+    again = forms.CharField(label=_("Password again"), widget=forms.PasswordInput, strip=False)
 
     def __init__(self, *args: Any, username: str = "", **options: Any) -> None:
         super().__init__(*args, **options)
@@ -41,7 +42,7 @@ class PasswordForm(forms.Form):
         found = super().clean() or {}
         password = found.get("password", "")
         if password and password != found.get("again"):
-            self.add_error("again", "is not the same; type the same password twice")
+            self.add_error("again", _("is not the same; type the same password twice"))
         if password:
             account = get_user_model()(username=found.get("username", self.of))
             try:
@@ -55,14 +56,14 @@ class KnownPasswordForm(forms.Form):
     """The password that an account has."""
 
     password = forms.CharField(
-        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        label=_("Your password"), strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
 
 
 class AccountForm(PasswordForm):
     """Name and password of a new account."""
 
-    username = forms.CharField(label="User name", max_length=150)
+    username = forms.CharField(label=_("User name"), max_length=150)
     field_order = ("username", "password", "again")
 
     def clean_username(self) -> str:

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance import actions
 from compliance.access import permissions as access
@@ -127,7 +128,7 @@ def lift_lock(request: HttpRequest, team: int, pk: int, lock: int) -> HttpRespon
         actions.lift_lock_out(lock_out=found, team=row.team, actor=site_actor(request))
     except ComplianceError as error:
         return _person(request, row, refused=str(error), status=409)
-    messages.success(request, "The lock-out is lifted: the account can be logged in to.")
+    messages.success(request, _("The lock-out is lifted: the account can be logged in to."))
     return redirect("person", row.team.pk, row.user.pk)
 
 
@@ -140,7 +141,7 @@ def withdraw_link(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(request.user, GIVES, link.team_id)
     try:
         actions.withdraw_account_link(link=link, actor=site_actor(request))
-        messages.success(request, "The link is withdrawn: it leads nowhere any more.")
+        messages.success(request, _("The link is withdrawn: it leads nowhere any more."))
     except ComplianceError as error:
         messages.error(request, str(error))
     return redirect("people")
@@ -218,7 +219,7 @@ def _done(request: HttpRequest, row: Person, change: Callable[[], object]) -> Ht
         change()
     except ComplianceError as error:
         return _person(request, row, refused=str(error), status=409)
-    messages.success(request, "The roles are changed; what was done before stays under the same name.")
+    messages.success(request, _("The roles are changed; what was done before stays under the same name."))
     left = Membership.objects.filter(team=row.team, user=row.user).exists()
     return redirect("person", row.team.pk, row.user.pk) if left else redirect("people")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access.permissions import APP, NotPermitted
 from compliance.access.roles import Role, roles_with
@@ -16,7 +18,22 @@ from compliance.models import Membership
 from reports import wording
 
 PLAIN = ("application/json", "text/csv")
-VERBS = {"view": "look at", "add": "add", "change": "change", "delete": "take away"}
+#: What a permission lets somebody do, by the first word of its name.
+VERBS = {
+    "view": gettext_noop("look at {what}"),
+    "add": gettext_noop("add {what}"),
+    "change": gettext_noop("change {what}"),
+    "delete": gettext_noop("take away {what}"),
+    "run": gettext_noop("run {what}"),
+    "cancel": gettext_noop("cancel {what}"),
+    "export": gettext_noop("export {what}"),
+    "answer": gettext_noop("answer {what}"),
+    "approve": gettext_noop("approve {what}"),
+    "validate": gettext_noop("validate {what}"),
+    "accept": gettext_noop("accept {what}"),
+    "review": gettext_noop("review {what}"),
+    "withdraw": gettext_noop("withdraw {what}"),
+}
 SHOWN = 5
 
 
@@ -24,10 +41,10 @@ def refused(request: HttpRequest, exception: Exception | None = None) -> HttpRes
     """403. Of another team's permissions nothing is said, not even who is in it."""
     context = {"words": "", "roles": "", "givers": ""}
     if isinstance(exception, NotPermitted):
-        held_by = sorted(Role(role).label for role in roles_with(exception.permission))
+        held_by = sorted(str(Role(role).label) for role in roles_with(exception.permission))
         context = {
             "words": permission_words(exception.permission),
-            "roles": wording.joined(held_by) if held_by else "",
+            "roles": wording.joined(held_by, last=_("and")) if held_by else "",
             "givers": _givers(request, exception.team_id),
         }
     return render(request, "403.html", context, status=403)
@@ -76,11 +93,12 @@ def permission_words(permission: str) -> str:
     >>> permission_words("run_audit")
     'run audits'
     """
-    verb, _, name = permission.partition("_")
+    verb, name = permission.split("_", 1)
     kinds = {
         model._meta.model_name: str(model._meta.verbose_name_plural) for model in apps.get_app_config(APP).get_models()
     }
-    return f"{VERBS.get(verb, verb)} {kinds.get(name, name)}"
+    said = _(VERBS[verb]) if verb in VERBS else f"{verb} {{what}}"
+    return said.format(what=kinds.get(name, name))
 
 
 def _givers(request: HttpRequest, team_id: int | None) -> str:
@@ -93,4 +111,4 @@ def _givers(request: HttpRequest, team_id: int | None) -> str:
         .values_list("user__username", flat=True)
         .distinct()
     )
-    return wording.joined(list(names[:SHOWN]))
+    return wording.joined(list(names[:SHOWN]), last=_("and"))

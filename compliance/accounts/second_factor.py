@@ -12,6 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -24,7 +26,9 @@ from compliance.models import LockOut
 
 KEY = "second_factor"
 GIVEN = "second_factor_given"
-TOO_OFTEN = "code: was wrong too often; expected a wait of five minutes, or an administrator who lifts the lock"
+TOO_OFTEN = gettext_noop(
+    "code: was wrong too often; expected a wait of five minutes, or an administrator who lifts the lock"
+)
 #: What is reached without it, by whoever must have one: the page that sets it up, and the ways out.
 OPEN = frozenset(
     {
@@ -39,7 +43,7 @@ class CodeForm(forms.Form):
     """A code of the device, or where one may stand in for it, a recovery code."""
 
     code = forms.CharField(
-        label="Code",
+        label=gettext_lazy("Code"),
         max_length=60,
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false"}
@@ -85,7 +89,7 @@ def tried(request: HttpRequest, user: Any, code: str, use: Callable[[], object] 
     name = user.get_username()
     if not may_try(request, user):
         note_if_full(request, name, LockOut.Why.CODES)
-        return TOO_OFTEN
+        return _(TOO_OFTEN)
     try:
         use() if use is not None else actions.use_second_factor(user=user, code=code)
     except StateError as error:
@@ -93,6 +97,13 @@ def tried(request: HttpRequest, user: Any, code: str, use: Callable[[], object] 
         return str(error)
     count_anew(user, LockOut.Why.CODES)
     return ""
+
+
+def field_named(problem: str, form: forms.Form) -> str | None:
+    """The field of a form that a refusal begins with, in the reader's language; ``None`` where it names none."""
+    named = {_("code"): "code", _("password"): "password"}
+    where = named.get(problem.partition(":")[0])
+    return where if where in form.fields else None
 
 
 def required(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

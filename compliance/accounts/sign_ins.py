@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext
 
 from compliance.models import SignIn
 
@@ -107,7 +108,7 @@ def browser_words(told: str) -> str:
     'Firefox, Linux'
     """
     found = [next((name for name in names if name in told), "") for names in (BROWSERS, PLATFORMS)]
-    return ", ".join(NAMES.get(name, name) for name in found if name) or "unknown"
+    return ", ".join(NAMES.get(name, name) for name in found if name) or gettext("unknown")
 
 
 def moment(seconds: int) -> datetime:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from compliance import actions
 from compliance.access.first_run import find_link
 from compliance.accounts.people_forms import AccountForm, KnownPasswordForm, PasswordForm
-from compliance.accounts.second_factor import tried
+from compliance.accounts.second_factor import field_named, tried
 from compliance.exceptions import StateError
 from compliance.models import AccountLink
 
@@ -85,7 +85,7 @@ def _device_let_go(request: HttpRequest, link: AccountLink, form: forms.Form) ->
     problem = tried(request, link.user, "", lambda: actions.let_go_of_device_by_link(link=link, password=password))
     if not problem:
         return HttpResponseRedirect(reverse("login"))
-    form.add_error("password" if problem.startswith("password:") else None, problem)
+    form.add_error(field_named(problem, form), problem)
     return _link_page(request, link, form)
 
 

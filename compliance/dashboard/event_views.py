@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access import permissions as access
 from compliance.dashboard.event_lines import SAID, event_lines, events_table, kind_words
@@ -14,9 +16,32 @@ from compliance.dashboard.pages import page
 from compliance.models import ChainHead, Event
 from compliance.tables.lists import BATCH, DAY, TEXT, Filter, Listing, by, named
 
-KINDS = tuple(
-    sorted((action, f"{action.partition('.')[0].replace('_', ' ')}: {kind_words(action)}") for action in SAID)
-)
+#: What events are of, by the first word of their kind.
+OBJECTS = {
+    "account": gettext_noop("account"),
+    "audit": gettext_noop("audit"),
+    "data": gettext_noop("data"),
+    "evidence": gettext_noop("evidence"),
+    "finding": gettext_noop("finding"),
+    "group": gettext_noop("group"),
+    "language_model": gettext_noop("language model"),
+    "model": gettext_noop("model"),
+    "pack": gettext_noop("pack"),
+    "plan": gettext_noop("plan"),
+    "plan_draft": gettext_noop("plan draft"),
+    "registration": gettext_noop("registration"),
+    "revalidation": gettext_noop("revalidation"),
+    "schedule": gettext_noop("schedule"),
+    "system": gettext_noop("system"),
+    "team": gettext_noop("team"),
+    "view": gettext_noop("view"),
+    "webhook": gettext_noop("webhook"),
+}
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Every kind of event with its words: ``finding: closed after validation``."""
+    return [(action, f"{_(OBJECTS[action.partition('.')[0]])}: {kind_words(action)}") for action in sorted(SAID)]
 
 
 def listing(user: Any) -> Listing:
@@ -25,18 +50,18 @@ def listing(user: Any) -> Listing:
         noun="event",
         rows=Event.objects.for_user(user).select_related("payload"),
         search=named("actor", "object", "action", numbered="seq"),
-        hint="Person, object, kind, number",
+        hint=_("Person, object, kind, number"),
         filters=(
             Filter(
-                name="actor", label="Person", kind=TEXT, narrow=lambda rows, value: rows.filter(actor__iexact=value)
+                name="actor", label=_("Person"), kind=TEXT, narrow=lambda rows, value: rows.filter(actor__iexact=value)
             ),
-            Filter(name="object", label="Object", kind=TEXT, narrow=lambda rows, value: rows.filter(object=value)),
-            Filter(name="kind", label="Kind", narrow=lambda rows, value: rows.filter(action=value), offered=KINDS),
+            Filter(name="object", label=_("Object"), kind=TEXT, narrow=lambda rows, value: rows.filter(object=value)),
+            Filter(name="kind", label=_("Kind"), narrow=lambda rows, value: rows.filter(action=value), offered=kinds()),
             # Times are kept as text that sorts as they do.
-            Filter(name="from", label="From (UTC)", kind=DAY, narrow=lambda rows, value: rows.filter(ts__gte=value)),
+            Filter(name="from", label=_("From (UTC)"), kind=DAY, narrow=lambda rows, value: rows.filter(ts__gte=value)),
             Filter(
                 name="until",
-                label="Until (UTC)",
+                label=_("Until (UTC)"),
                 kind=DAY,
                 narrow=lambda rows, value: rows.filter(
                     ts__lt=(date.fromisoformat(value) + timedelta(days=1)).isoformat()
@@ -44,12 +69,12 @@ def listing(user: Any) -> Listing:
             ),
         ),
         sorts=(
-            by("newest", "Newest first", "-seq", column="seq", descending=True),
-            by("oldest", "Oldest first", "seq", column="seq"),
+            by("newest", _("Newest first"), "-seq", column="seq", descending=True),
+            by("oldest", _("Oldest first"), "seq", column="seq"),
         ),
         lines=lambda found: list(event_lines(found)),
         every=lambda found: event_lines(found.iterator(BATCH)),
-        table=lambda lines, every: events_table(lines, every, title="Events", of_one=False),
+        table=lambda lines, every: events_table(lines, every, title=_("Events"), of_one=False),
     )
 
 

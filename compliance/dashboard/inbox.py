@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access.permissions import teams_where
 from compliance.actions.approvals import APPROVE
 from compliance.actions.schedules import RUN
 from compliance.dashboard.audited_models import AuditedModel
+from compliance.dates import day_said
 from compliance.execution.job import JobState
 from compliance.governance.finding_states import ANSWERED_IN, FindingState
 from compliance.governance.revalidation import SOON_DAYS
@@ -36,6 +39,8 @@ from compliance.models import (
     VersionDecision,
     VersionState,
 )
+from compliance.templatetags.plumbline import in_sentence
+from compliance.words import translated
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -49,9 +54,9 @@ MOST = 25
 SOON = timedelta(days=SOON_DAYS)
 """How long before it ends an acceptance is called up, and a validation before it is due."""
 STOPPED = {
-    JobState.FAILED: "See why it failed",
-    JobState.PAUSED: "See why it paused, and go on with it",
-    JobState.CANCELLED: "Go on with it, or leave it",
+    JobState.FAILED: gettext_noop("See why it failed"),
+    JobState.PAUSED: gettext_noop("See why it paused, and go on with it"),
+    JobState.CANCELLED: gettext_noop("Go on with it, or leave it"),
 }
 
 
@@ -116,15 +121,22 @@ def _validations(user: Somebody, *, audited: Sequence[AuditedModel], now: dateti
         late, day = item.due is not None and item.due <= now, scheduled.get(item.language_model)
         if not late and day is not None and item.due is not None and day <= item.due.date():
             continue
-        then = f"; scheduled for {day:%d %b %Y}" if day is not None else ""
         yield Task(
-            words="Repeat the validation" if late else "Plan the next validation",
+            words=_("Repeat the validation") if late else _("Plan the next validation"),
             link=item.link,
             subject=item.name,
-            detail=f"Tier {item.tier}, stands on {item.basis.audit if item.basis else 'nothing'}{then}",
+            detail=_validation(item, day),
             due=item.due,
             late=late,
         )
+
+
+def _validation(item: AuditedModel, day: date | None) -> str:
+    said = _("Tier {tier}, stands on {audit}")
+    if day is not None:
+        said = _("Tier {tier}, stands on {audit}; scheduled for {day}")
+    audit = item.basis.audit if item.basis else _("nothing")
+    return said.format(tier=item.tier, audit=audit, day=day_said(day) if day is not None else "")
 
 
 def _held(user: Somebody) -> Iterator[Task]:
@@ -135,7 +147,7 @@ def _held(user: Somebody) -> Iterator[Task]:
     rows = AuditSchedule.objects.for_user(user).filter(within).select_related("language_model")
     for row in rows.order_by("next_on", "pk")[:MOST]:
         yield Task(
-            words="See why a scheduled audit could not start",
+            words=_("See why a scheduled audit could not start"),
             link=row.get_absolute_url(),
             subject=row.language_model.name,
             detail=row.problem,
@@ -148,10 +160,10 @@ def _stopped(audits: AuditQuerySet, user: Somebody) -> Iterator[Task]:
     rows = _theirs(audits, user).filter(state__in=list(STOPPED)).select_related("plan", "model__language_model")
     for row in rows.order_by("-serial").defer("run_json", "plan__design_json", "model__manifest")[:MOST]:
         yield Task(
-            words=STOPPED[JobState(row.state)],
+            words=_(STOPPED[JobState(row.state)]),
             link=row.get_absolute_url(),
             subject=row.model.language_model.name,
-            detail=f"Audit {row.number}, {row.plan.title}",
+            detail=_("Audit {number}, {plan}").format(number=row.number, plan=row.plan.title),
         )
 
 
@@ -162,25 +174,25 @@ def _findings(user: Somebody, *, today: date) -> Iterator[Task]:
     unowned = _within(user, "answer_findingrecord", Q(owner__isnull=True))
     mine = Q(owner=user.pk) | (unowned if unowned is not None else Q(pk__in=()))
     for row in records.filter(mine, state__in=answering).order_by("-severity_rank", "serial")[:MOST]:
-        yield _finding(f"Answer {row.number}", row, today=today)
+        yield _finding(_("Answer {number}"), row, today=today)
     deciding = _within(user, "validate_findingrecord", ~Q(owner=user.pk) | Q(owner__isnull=True))
     if deciding is None:
         return
     ready = records.filter(deciding, state=FindingState.READY_FOR_VALIDATION.value)
     for row in ready.order_by("-severity_rank", "serial")[:MOST]:
-        yield _finding(f"Decide on the fix of {row.number}", row, today=today)
+        yield _finding(_("Decide on the fix of {number}"), row, today=today)
     second = ~Q(rejection_by="") & (Q(rejection_by_user__isnull=True) | ~Q(rejection_by_user=user.pk))
     for row in records.filter(deciding, second).order_by("serial")[:MOST]:
-        yield _finding(f"Confirm or leave the rejection of {row.number}", row, today=today)
+        yield _finding(_("Confirm or leave the rejection of {number}"), row, today=today)
 
 
 def _finding(words: str, row: Any, *, today: date) -> Task:
     due: date | None = row.due_by
     return Task(
-        words=words,
+        words=words.format(number=row.number),
         link=row.get_absolute_url(),
         subject=row.language_model.name,
-        detail=f"{row.title}; {row.severity}, {row.stands.label.lower()}",
+        detail=f"{row.title}; {translated(row.severity)}, {in_sentence(row.stands.label)}",
         due=_moment(due),
         late=due is not None and due < today,
     )
@@ -193,7 +205,7 @@ def _acceptances(user: Somebody, *, today: date) -> Iterator[Task]:
     rows = FindingRecord.objects.for_user(user).filter(within, state=FindingState.RISK_ACCEPTED.value)
     for row in rows.select_related("language_model").order_by("accepted_until")[:MOST]:
         yield Task(
-            words=f"The acceptance of {row.number} ends",
+            words=_("The acceptance of {number} ends").format(number=row.number),
             link=row.get_absolute_url(),
             subject=row.language_model.name,
             detail=row.title,
@@ -212,10 +224,10 @@ def _designs(user: Somebody) -> Iterator[Task]:
     waiting = waiting.order_by("changed_at").defer("text", "origin_text", "agreed")[:MOST]
     for row in {row.plan_id: row for row in waiting}.values():
         yield Task(
-            words="Decide on a design",
+            words=_("Decide on a design"),
             link=reverse("plan", args=[row.plan_id]),
             subject=row.name,
-            detail=f"registered by {row.changed_by}",
+            detail=_("registered by {who}").format(who=row.changed_by),
         )
 
 
@@ -229,10 +241,10 @@ def _returned_designs(user: Somebody) -> Iterator[Task]:
     back = rows.alias(stands=_stands()).filter(~corrected, stands=DesignState.RETURNED)
     for row in back.order_by("changed_at").defer("text", "origin_text", "agreed")[:MOST]:
         yield Task(
-            words="Returned to you: correct a design, or answer the comments",
+            words=_("Returned to you: correct a design, or answer the comments"),
             link=reverse("plan", args=[row.plan_id]),
             subject=row.name,
-            detail="returned with comments",
+            detail=_("returned with comments"),
         )
 
 
@@ -248,11 +260,11 @@ def _versions(user: Somebody) -> Iterator[Task]:
     teams = _within(user, APPROVE, Q(state=VersionState.PROPOSED), team="version__language_model__team")
     if teams is not None:
         for row in rows.filter(teams).exclude(decided_by_user=user.pk)[:MOST]:
-            yield _version("Decide on a version of a model", row, f"proposed by {row.decided_by}")
+            yield _version(_("Decide on a version of a model"), row, _("proposed by {who}").format(who=row.decided_by))
     proposed = VersionDecision.objects.filter(version=OuterRef("version"), state=VersionState.PROPOSED)
     mine = Subquery(proposed.order_by("-pk").values("decided_by_user")[:1])
     for row in rows.alias(proposer=mine).filter(proposer=user.pk, state=VersionState.RETURNED)[:MOST]:
-        yield _version("Returned to you: a version of a model", row, f"{row.decided_by}: {row.reason}"[:200])
+        yield _version(_("Returned to you: a version of a model"), row, f"{row.decided_by}: {row.reason}"[:200])
 
 
 def _version(words: str, row: VersionDecision, detail: str) -> Task:
@@ -271,10 +283,10 @@ def _systems(user: Somebody) -> Iterator[Task]:
     rows = SystemListing.objects.for_user(user).filter(within).exclude(proposed_by_user=user.pk)
     for row in rows.defer("text").order_by("proposed_at")[:MOST]:
         yield Task(
-            words="Decide on a system",
+            words=_("Decide on a system"),
             link=row.get_absolute_url(),
             subject=row.source,
-            detail=f"proposed by {row.proposed_by}",
+            detail=_("proposed by {who}").format(who=row.proposed_by),
         )
 
 
@@ -285,7 +297,7 @@ def _registrations(user: Somebody) -> Iterator[Task]:
     for row in rows.order_by("-created_at").defer("mapping", "look")[:MOST]:
         failed = row.state == RegistrationState.FAILED
         yield Task(
-            words="See why it was not registered" if failed else "Say what the columns mean",
+            words=_("See why it was not registered") if failed else _("Say what the columns mean"),
             link=reverse("registration", args=[row.public_id]),
             subject=row.name,
             detail=row.error.splitlines()[0][:200] if failed and row.error else row.source,
@@ -298,10 +310,12 @@ def _released(user: Somebody, *, now: datetime) -> Iterator[Task]:
     rows = Release.objects.current().read_by(user).select_related("audit__plan")
     for row in rows.order_by("expires_at").defer("audit__run_json", "audit__plan__design_json")[:MOST]:
         yield Task(
-            words="Read what was released to you",
+            words=_("Read what was released to you"),
             link=row.audit.get_absolute_url(),
             subject=row.audit.number,
-            detail=f"{row.audit.plan.title}; released by {row.released_by}: {row.reason}",
+            detail=_("{title}; released by {who}: {reason}").format(
+                title=row.audit.plan.title, who=row.released_by, reason=row.reason
+            ),
             due=row.expires_at,
         )
 

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
 
@@ -60,7 +61,7 @@ def save(request: HttpRequest) -> HttpResponse:
     at, query = _list_at(request), _kept(request.POST.get("query", ""))
     try:
         view = actions.save_view(page=at[1], name=request.POST.get("name", ""), query=query, actor=site_actor(request))
-        messages.success(request, f"The view {view.name} is saved.")
+        messages.success(request, _("The view {name} is saved.").format(name=view.name))
     except ComplianceError as error:
         messages.error(request, str(error))
     return _back(at[0], query)
@@ -74,7 +75,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     if view is None:
         raise Http404("no such view")
     actions.remove_view(view=view, actor=site_actor(request))
-    messages.success(request, f"The view {view.name} is removed.")
+    messages.success(request, _("The view {name} is removed.").format(name=view.name))
     return redirect(at[0])
 
 
@@ -84,9 +85,9 @@ def _list_at(request: HttpRequest) -> tuple[str, str]:
     try:
         name = resolve(at).url_name
     except Resolver404 as error:
-        raise Http404("at: is not the address of a list; expected one such as /audits/") from error
+        raise Http404(_("at: is not the address of a list; expected one such as /audits/")) from error
     if name not in LISTS:
-        raise Http404("at: is not the address of a list; expected one such as /audits/")
+        raise Http404(_("at: is not the address of a list; expected one such as /audits/"))
     return at, str(name)
 
 

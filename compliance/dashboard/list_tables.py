@@ -9,6 +9,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from auditor.decision_sources import is_decision_file
 from auditor.records import Measurement
@@ -29,6 +31,7 @@ from compliance.templatetags.plumbline import (
     utc,
     whole,
 )
+from compliance.words import translated
 from reports import numbers, wording
 
 Every = Callable[[], Iterable[Any]]
@@ -47,22 +50,22 @@ def progress(audit: Audit) -> SafeString:
     if not audit.active or is_decision_file(audit.model.source):
         return state
     return format_html(
-        '{} <small>{} of {} prompts scored</small> <progress class="slim" value="{}" max="{}" '
-        'aria-label="Prompts scored by {}"></progress>',
+        '{} <small>{}</small> <progress class="slim" value="{}" max="{}" aria-label="{}"></progress>',
         state,
-        whole(audit.prompts_done),
-        whole(audit.prompts) if audit.frozen else numbers.DASH,
+        _("{done} of {all} prompts scored").format(
+            done=whole(audit.prompts_done), all=whole(audit.prompts) if audit.frozen else numbers.DASH
+        ),
         audit.prompts_done,
         audit.prompts or 1,
-        audit.number,
+        _("Prompts scored by {audit}").format(audit=audit.number),
     )
 
 
 def asked(audit: Audit) -> str:
     """What it costs to ask, in words: of a decision file nobody is asked."""
     if is_decision_file(audit.model.source):
-        return "nobody is asked"
-    return f"{whole(audit.prompts)} prompts, repeats included"
+        return _("nobody is asked")
+    return _("{count} prompts, repeats included").format(count=whole(audit.prompts))
 
 
 def concluded(audit: Audit, conclusion: str | None) -> SafeString:
@@ -75,7 +78,7 @@ def concluded(audit: Audit, conclusion: str | None) -> SafeString:
 def _finished(audit_of: Callable[[Any], Audit]) -> Column:
     return Column(
         "finished_at",
-        "Finished",
+        _("Finished"),
         lambda row: audit_of(row).finished_at,
         lambda row: utc(audit_of(row).finished_at),
         "num",
@@ -86,26 +89,26 @@ def audits_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
     """Audits; a line has ``audit``, ``lead`` (the measurement of its verdict) and ``findings`` by severity."""
     return Table(
         name="audits",
-        title="Audits",
+        title=_("Audits"),
         rows=lines,
         every=every,
         columns=(
-            Column("audit", "Audit", lambda line: line["audit"].number, _audit_cell),
+            Column("audit", _("Audit"), lambda line: line["audit"].number, _audit_cell),
             Column("plan", "", lambda line: line["audit"].plan.title),
-            Column("model", "Model and data", lambda line: line["audit"].model.language_model.name, _model_cell),
+            Column("model", _("Model and data"), lambda line: line["audit"].model.language_model.name, _model_cell),
             Column("data", "", lambda line: line["audit"].data.name),
             Column("prompts", "", lambda line: line["audit"].prompts),
             Column("state", "", lambda line: line["audit"].get_state_display()),
             Column(
                 "governed",
-                "Kind",
+                _("Kind"),
                 lambda line: line["audit"].governed,
-                lambda line: "Governed" if line["audit"].governed else "Trial run",
+                lambda line: _("Governed") if line["audit"].governed else _("Trial run"),
             ),
-            Column("conclusion", "Conclusion", _lead_code, lambda line: concluded(line["audit"], _lead_code(line))),
+            Column("conclusion", _("Conclusion"), _lead_code, lambda line: concluded(line["audit"], _lead_code(line))),
             Column(
                 "findings",
-                "Findings",
+                _("Findings"),
                 lambda line: ", ".join(f"{count} {severity}" for severity, count in line["findings"]),
                 _counts_cell,
             ),
@@ -138,8 +141,8 @@ def _lead_code(line: Mapping[str, Any]) -> str | None:
 def _counts_cell(line: Mapping[str, Any]) -> str:
     audit: Audit = line["audit"]
     if not line["findings"]:
-        return "none raised" if audit.complete else numbers.DASH
-    words = ((audit.get_absolute_url(), count, severity) for severity, count in line["findings"])
+        return _("none raised") if audit.complete else numbers.DASH
+    words = ((audit.get_absolute_url(), count, translated(severity)) for severity, count in line["findings"])
     return format_html_join(", ", '<a class="nowrap" href="{}#findings">{} {}</a>', words)
 
 
@@ -151,19 +154,19 @@ def models_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
     """
     return Table(
         name="models",
-        title="Models",
+        title=_("Models"),
         rows=lines,
         every=every,
         columns=(
-            Column("model", "Model", lambda line: line["model"].name, _model_link, "long"),
-            Column("tier", "Tier", lambda line: line["audited"].tier),
-            Column("approved", "Approved", lambda line: line["approved"], None, "long"),
-            Column("conclusion", "Last conclusion", _standing_code, _standing_cell),
-            Column("audit", "Rests on", _standing_audit, _last_audit_cell),
+            Column("model", _("Model"), lambda line: line["model"].name, _model_link, "long"),
+            Column("tier", _("Tier"), lambda line: line["audited"].tier),
+            Column("approved", _("Approved"), lambda line: line["approved"], None, "long"),
+            Column("conclusion", _("Last conclusion"), _standing_code, _standing_cell),
+            Column("audit", _("Rests on"), _standing_audit, _last_audit_cell),
             Column("finished_at", "", _standing_day),
-            Column("trial_runs", "Trial runs", lambda line: line["audited"].trials, None, "num"),
+            Column("trial_runs", _("Trial runs"), lambda line: line["audited"].trials, None, "num"),
             Column("under_way", "", lambda line: ", ".join(audit.number for audit in line["under_way"])),
-            Column("due", "Revalidation due", lambda line: line["audited"].due, _due_cell),
+            Column("due", _("Revalidation due"), lambda line: line["audited"].due, _due_cell),
             Column("no_date_because", "", lambda line: line["audited"].reason),
             Column("days_overdue", "", lambda line: max(0, line["days"])),
             Column("versions", "", lambda line: line["versions"]),
@@ -198,7 +201,7 @@ def _standing_day(line: Mapping[str, Any]) -> datetime | None:
 def _model_link(line: Mapping[str, Any]) -> str:
     audited: AuditedModel = line["audited"]
     if not audited.link:
-        return format_html("{} <small>no version yet</small>", audited.name)
+        return format_html("{} <small>{}</small>", audited.name, _("no version yet"))
     return _audited_link(line)
 
 
@@ -231,27 +234,29 @@ def overdue_table(lines: Sequence[Mapping[str, Any]], every: Every) -> Table:
     """Models whose next validation was due; lines as those of :func:`models_table`."""
     return Table(
         name="overdue",
-        title="Overdue revalidations",
+        title=_("Overdue revalidations"),
         rows=lines,
         every=every,
         columns=(
-            Column("model", "Model", lambda line: line["audited"].name, _overdue_cell),
+            Column("model", _("Model"), lambda line: line["audited"].name, _overdue_cell),
             Column("tier", "", lambda line: line["audited"].tier),
-            Column("audit", "Rests on", _standing_audit, lambda line: _last_audit(line["audited"])),
+            Column("audit", _("Rests on"), _standing_audit, lambda line: _last_audit(line["audited"])),
             Column("finished_at", "", _standing_day),
             Column("due", "", lambda line: line["audited"].due),
-            Column("days_overdue", "Overdue", lambda line: line["days"], _days_cell, "num"),
+            Column("days_overdue", _("Overdue"), lambda line: line["days"], _days_cell, "num"),
         ),
     )
 
 
 def _overdue_cell(line: Mapping[str, Any]) -> SafeString:
-    return format_html("{} <small>Tier {}</small>", _audited_link(line), line["audited"].tier)
+    tier = _("Tier {tier}").format(tier=line["audited"].tier)
+    return format_html("{} <small>{}</small>", _audited_link(line), tier)
 
 
 def _days_cell(line: Mapping[str, Any]) -> SafeString:
     days = line["days"]
-    return format_html('<span class="late">{} day{}</span>', whole(days), "" if days == 1 else "s")
+    said = ngettext("{days} day", "{days} days", days).format(days=whole(days))
+    return format_html('<span class="late">{}</span>', said)
 
 
 def tasks_table(tasks: Sequence[Any], every: Every) -> Table:
@@ -259,32 +264,32 @@ def tasks_table(tasks: Sequence[Any], every: Every) -> Table:
     return Table(
         name="tasks",
         kind="folds",
-        title="My tasks",
+        title=_("My tasks"),
         rows=tasks,
         every=every,
         columns=(
             Column(
                 "task",
-                "Task",
+                _("Task"),
                 lambda task: task.words,
                 lambda task: format_html('<a href="{}">{}</a>', task.link, task.words),
             ),
             Column(
                 "subject",
-                "Subject",
+                _("Subject"),
                 lambda task: task.subject,
                 lambda task: format_html("{} <small>{}</small>", task.subject, task.detail),
             ),
             Column("detail", "", lambda task: task.detail),
             Column("late", "", lambda task: task.late),
-            Column("due", "Due", lambda task: task.due, _task_due, "num"),
+            Column("due", _("Due"), lambda task: task.due, _task_due, "num"),
         ),
     )
 
 
 def _task_due(task: Any) -> str:
     said = day(task.due)
-    return format_html('<span class="late">{}</span>', said or "overdue") if task.late else said or numbers.DASH
+    return format_html('<span class="late">{}</span>', said or _("overdue")) if task.late else said or numbers.DASH
 
 
 def history_table(lines: Sequence[Mapping[str, Any]], *, name: str, trials: bool = False) -> Table:
@@ -292,23 +297,23 @@ def history_table(lines: Sequence[Mapping[str, Any]], *, name: str, trials: bool
     return Table(
         name="trial-runs" if trials else "history",
         kind="folds",
-        title=f"{'Trial runs' if trials else 'Governed audits'} of {name}",
+        title=(_("Trial runs of {model}") if trials else _("Governed audits of {model}")).format(model=name),
         rows=lines,
         columns=(
-            Column("audit", "Audit", lambda line: line["audit"].number, lambda line: audit_link(line["audit"])),
+            Column("audit", _("Audit"), lambda line: line["audit"].number, lambda line: audit_link(line["audit"])),
             Column(
                 "version",
-                "Version",
+                _("Version"),
                 lambda line: line["version"],
                 lambda line: format_html("<code>{}</code>", line["version"]),
             ),
-            Column("plan", "Plan and data", lambda line: line["audit"].plan.title, _plan_cell),
+            Column("plan", _("Plan and data"), lambda line: line["audit"].plan.title, _plan_cell),
             Column("data", "", lambda line: line["audit"].data.name),
             Column("prompts", "", lambda line: line["audit"].prompts),
             Column("state", "", lambda line: line["audit"].get_state_display()),
             Column(
                 "conclusion",
-                "Conclusion",
+                _("Conclusion"),
                 lambda line: line["conclusion"] if line["audit"].complete else None,
                 lambda line: concluded(line["audit"], line["conclusion"]),
             ),
@@ -324,9 +329,9 @@ def _counts_column() -> Column:
     def words(line: Mapping[str, Any]) -> str:
         if not line["audit"].complete:
             return numbers.DASH
-        return "yes" if line["tells"] else "no: too small to tell"
+        return _("yes") if line["tells"] else _("no: too small to tell")
 
-    return Column("counts", "Moves the standing", lambda line: bool(line["tells"]), words)
+    return Column("counts", _("Moves the standing"), lambda line: bool(line["tells"]), words)
 
 
 def _plan_cell(line: Mapping[str, Any]) -> SafeString:
@@ -341,24 +346,24 @@ def trend_table(trend: Trend, *, number: int) -> Table:
         title=trend.chart.title,
         rows=trend.rows,
         columns=(
-            Column("audit", "Audit", lambda row: row[0].number, lambda row: audit_link(row[0])),
+            Column("audit", _("Audit"), lambda row: row[0].number, lambda row: audit_link(row[0])),
             Column(
                 "version",
-                "Version",
+                _("Version"),
                 lambda row: version_words(row[0]),
                 lambda row: format_html("<code>{}</code>", row[1].version),
             ),
             Column(
-                "finished_at", "Finished", lambda row: row[0].finished_at, lambda row: day(row[0].finished_at), "num"
+                "finished_at", _("Finished"), lambda row: row[0].finished_at, lambda row: day(row[0].finished_at), "num"
             ),
             Column("measurement", "", lambda row: row[2].id),
-            Column("n", "n pairs", lambda row: row[2].n, None, "num"),
-            Column("estimate", "Estimate [interval]", lambda row: row[2].estimate, _estimate_cell, "num"),
+            Column("n", _("n pairs"), lambda row: row[2].n, None, "num"),
+            Column("estimate", _("Estimate [interval]"), lambda row: row[2].estimate, _estimate_cell, "num"),
             Column("low", "", lambda row: row[2].low),
             Column("high", "", lambda row: row[2].high),
             Column("unit", "", lambda row: row[2].unit),
-            Column("mde", "MDE", lambda row: row[2].counts.get("mde"), lambda row: detectable(row[2]), "num"),
-            Column("conclusion", "Conclusion", lambda row: row[2].conclusion, lambda row: code(row[2].conclusion)),
+            Column("mde", _("MDE"), lambda row: row[2].counts.get("mde"), lambda row: detectable(row[2]), "num"),
+            Column("conclusion", _("Conclusion"), lambda row: row[2].conclusion, lambda row: code(row[2].conclusion)),
         ),
     )
 
@@ -370,14 +375,14 @@ def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> str:
 
 def severity_table(rows: Sequence[Mapping[str, Any]], ages: Sequence[Age]) -> Table:
     """Findings by severity and age."""
-    heads = [*((f"days_{age.first}_on", age.label) for age in ages), ("all", "All")]
+    heads = [*((f"days_{age.first}_on", age.label) for age in ages), ("all", _("All"))]
     return Table(
         name="severity-by-age",
-        title="Findings by severity and age",
+        title=_("Findings by severity and age"),
         kind="matrix",
         rows=rows,
         columns=(
-            Column("severity", "Severity", lambda row: row["severity"], lambda row: sev(row["severity"])),
+            Column("severity", _("Severity"), lambda row: row["severity"], lambda row: sev(row["severity"])),
             *(_counted(place, name, head) for place, (name, head) in enumerate(heads)),
         ),
     )
@@ -389,14 +394,14 @@ def tier_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         (item.value, conclusion_short(item), format_html('<span class="mk {}"></span>', conclusion_class(item)))
         for item in wording.CONCLUSION_ORDER
     ]
-    heads = [*codes, ("all", "All", mark_safe(""))]
+    heads = [*codes, ("all", _("All"), mark_safe(""))]
     return Table(
         name="tier-by-conclusion",
-        title="Models by tier and last conclusion",
+        title=_("Models by tier and last conclusion"),
         kind="matrix",
         rows=rows,
         columns=(
-            Column("tier", "Tier", lambda row: row["tier"]),
+            Column("tier", _("Tier"), lambda row: row["tier"]),
             *(_counted(place, name, head, marked) for place, (name, head, marked) in enumerate(heads)),
         ),
     )
@@ -409,7 +414,7 @@ def _counted(place: int, name: str, head: str, marked: str = "") -> Column:
         found = row["cells"][place]
         if not found["count"]:
             return "0"
-        late = mark_safe('<span class="sr">, one of them overdue</span>') if found.get("late") else ""
+        late = format_html('<span class="sr">{}</span>', _(", one of them overdue")) if found.get("late") else ""
         return format_html('<a href="{}">{}{}</a>', found["link"], whole(found["count"]), late)
 
     def kind(row: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from django.db.models import Count, Exists, OuterRef
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access import permissions as access
 from compliance.dashboard.audit_list import light
@@ -25,7 +27,11 @@ from compliance.tables.described import Column, Table
 from compliance.tables.lists import Filter, Listing, by, named
 from compliance.templatetags.plumbline import utc
 
-STANDS = {"there": "At work or waiting", "stopping": "Stopping", "gone": "Gone"}
+STANDS = {
+    "there": gettext_noop("At work or waiting"),
+    "stopping": gettext_noop("Stopping"),
+    "gone": gettext_noop("Gone"),
+}
 RUNNING_SHOWN = 10
 
 
@@ -45,14 +51,19 @@ def listing(user: Any) -> Listing:
         # On the database's clock, by which the sweep goes too.
         rows=rows.annotate(gone=Exists(gone)),
         search=named("host", "key"),
-        hint="Host, key",
+        hint=_("Host, key"),
         filters=(
-            Filter(name="stands", label="Stands", narrow=_standing, offered=tuple(STANDS.items())),
+            Filter(
+                name="stands",
+                label=_("Stands"),
+                narrow=_standing,
+                offered=[(key, _(words)) for key, words in STANDS.items()],
+            ),
         ),
         sorts=(
-            by("seen", "Last heard of first", "-seen_at", "-pk", column="seen_at", descending=True),
-            by("started", "Last started first", "-started_at", "-pk", column="started_at", descending=True),
-            by("host", "Host", "host", "-pk", column="worker"),
+            by("seen", _("Last heard of first"), "-seen_at", "-pk", column="seen_at", descending=True),
+            by("started", _("Last started first"), "-started_at", "-pk", column="started_at", descending=True),
+            by("host", _("Host"), "host", "-pk", column="worker"),
         ),
         lines=lines_of,
         every=lines_of,
@@ -64,7 +75,7 @@ def lines_of(workers: Iterable[Any]) -> list[Any]:
     """The workers, each with the word that says where it ``stands``."""
     shown = list(workers)
     for worker in shown:
-        worker.stands = STANDS["gone" if worker.gone else "stopping" if worker.stopping else "there"]
+        worker.stands = _(STANDS["gone" if worker.gone else "stopping" if worker.stopping else "there"])
     return shown
 
 
@@ -72,16 +83,16 @@ def workers_table(rows: Any, every: Every) -> Table:
     """Workers that are or were there."""
     return Table(
         name="workers",
-        title="Workers",
+        title=_("Workers"),
         rows=rows,
         every=every,
         columns=(
-            Column("worker", "Worker", lambda row: row.host, _name, "long"),
+            Column("worker", _("Worker"), lambda row: row.host, _name, "long"),
             Column("key", "", lambda row: row.key),
-            Column("stands", "Stands", lambda row: row.stands),
-            Column("queues", "Queues", lambda row: ", ".join(row.queues)),
-            Column("started_at", "Started", lambda row: row.started_at, lambda row: utc(row.started_at), "num"),
-            Column("seen_at", "Last heartbeat", lambda row: row.seen_at, lambda row: utc(row.seen_at), "num"),
+            Column("stands", _("Stands"), lambda row: row.stands),
+            Column("queues", _("Queues"), lambda row: ", ".join(row.queues)),
+            Column("started_at", _("Started"), lambda row: row.started_at, lambda row: utc(row.started_at), "num"),
+            Column("seen_at", _("Last heartbeat"), lambda row: row.seen_at, lambda row: utc(row.seen_at), "num"),
         ),
     )
 
@@ -130,18 +141,18 @@ def queues_table(queues: Sequence[Queue]) -> Table:
     """Queues, with what runs in each."""
     return Table(
         name="queues",
-        title="Queues",
+        title=_("Queues"),
         rows=queues,
         columns=(
-            Column("queue", "Queue", lambda row: row.name, lambda row: row.name or "command line"),
-            Column("workers", "Workers listening", lambda row: row.workers, None, "num"),
+            Column("queue", _("Queue"), lambda row: row.name, lambda row: row.name or _("command line")),
+            Column("workers", _("Workers listening"), lambda row: row.workers, None, "num"),
             Column(
                 "running",
-                "Under way",
+                _("Under way"),
                 lambda row: ", ".join(audit.number for audit in row.running),
-                lambda row: _running(row) if row.running else "nothing",
+                lambda row: _running(row) if row.running else _("nothing"),
             ),
-            Column("waiting", "Waiting", lambda row: row.waiting, None, "num"),
+            Column("waiting", _("Waiting"), lambda row: row.waiting, None, "num"),
         ),
     )
 
@@ -152,7 +163,7 @@ def _running(row: Queue) -> SafeString:
     return format_html(
         "{}{}",
         format_html_join("", "<div>{} {}</div>", shown),
-        f"and {more} more" if more > 0 else "",
+        _("and {count} more").format(count=more) if more > 0 else "",
     )
 
 

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
+from django.utils.translation import gettext, gettext_noop
 from django.views.defaults import server_error
 
 from compliance.database.patience import passes
@@ -22,7 +23,7 @@ from compliance.database.patience import passes
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 10
-BUSY = "The database is busy. Nothing was lost; try again in a moment."
+BUSY = gettext_noop("The database is busy. Nothing was lost; try again in a moment.")
 
 
 class Busy:
@@ -45,9 +46,9 @@ def told_busy(request: HttpRequest, error: BaseException) -> HttpResponse:
     logger.warning("%s %s: the database is busy (%s)", request.method, request.path, " ".join(str(error).split()))
     headers = {"Retry-After": str(AGAIN_SECONDS), "Cache-Control": "no-store"}
     if request.headers.get("Accept", "").startswith("application/json"):
-        return JsonResponse({"error": BUSY, "busy": True}, status=503, headers=headers)
+        return JsonResponse({"error": gettext(BUSY), "busy": True}, status=503, headers=headers)
     # Without the request: who is signed in is in the database.
-    return HttpResponse(get_template("503.html").render({"line": BUSY}), status=503, headers=headers)
+    return HttpResponse(get_template("503.html").render({"line": gettext(BUSY)}), status=503, headers=headers)
 
 
 def failed(request: HttpRequest, *_: Any) -> HttpResponse:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from compliance.notices.kinds import KINDS
 from compliance.registry.forms import TeamForm
 
-LABELS = [(name, kind.event) for name, kind in KINDS.items()]
+LABELS = [(name, _(kind.event)) for name, kind in KINDS.items()]
 
 
 class AddressForm(forms.Form):
     """Where somebody is written to."""
 
     address = forms.EmailField(
-        max_length=254, label="Mail address", help_text="A link is sent there; nothing else before you followed it."
+        max_length=254,
+        label=_("Mail address"),
+        help_text=_("A link is sent there; nothing else before you followed it."),
     )
 
 
@@ -24,21 +27,23 @@ class WebhookForm(TeamForm):
     """Which address is told of what."""
 
     permission = "add_webhook"
-    name = forms.CharField(max_length=60, help_text="What it is for, as your team calls it.")
+    name = forms.CharField(max_length=60, label=_("Name"), help_text=_("What it is for, as your team calls it."))
     url = forms.CharField(
         max_length=500,
-        label="Address",
-        help_text="https:// and a host. Redirects are not followed.",
+        label=_("Address"),
+        help_text=_("https:// and a host. Redirects are not followed."),
     )
     networks = forms.CharField(
         max_length=300,
         required=False,
-        label="Private ranges",
-        help_text="Only if its host is not on the public net: 10.20.0.0/16, with commas between several. "
-        "Whoever runs the installation opens them.",
+        label=_("Private ranges"),
+        help_text=_(
+            "Only if its host is not on the public net: 10.20.0.0/16, with commas between several. "
+            "Whoever runs the installation opens them."
+        ),
     )
     kinds = forms.MultipleChoiceField(
-        choices=LABELS, label="It is told when", widget=forms.CheckboxSelectMultiple, help_text=""
+        choices=LABELS, label=_("It is told when"), widget=forms.CheckboxSelectMultiple, help_text=""
     )
 
     def clean_networks(self) -> list[str]:

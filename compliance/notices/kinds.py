@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 
 from compliance.access.roles import roles_with
 from compliance.governance.finding_states import FindingState
@@ -45,36 +46,54 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "design_registered": Kind(label="A design waits for approval", event="A design waits for approval"),
-        "design_decided": Kind(label="A design of mine was decided on", event="A design was decided on"),
-        "system_proposed": Kind(
-            label="A system waits for a second administrator", event="A system waits for a second administrator"
+        "design_registered": Kind(
+            label=gettext_noop("A design waits for approval"), event=gettext_noop("A design waits for approval")
         ),
-        "registration_failed": Kind(label="A registration of mine failed", event="A registration failed"),
-        "audit_finished": Kind(label="An audit that I asked for finished", event="An audit finished"),
+        "design_decided": Kind(
+            label=gettext_noop("A design of mine was decided on"), event=gettext_noop("A design was decided on")
+        ),
+        "system_proposed": Kind(
+            label=gettext_noop("A system waits for a second administrator"),
+            event=gettext_noop("A system waits for a second administrator"),
+        ),
+        "registration_failed": Kind(
+            label=gettext_noop("A registration of mine failed"), event=gettext_noop("A registration failed")
+        ),
+        "audit_finished": Kind(
+            label=gettext_noop("An audit that I asked for finished"), event=gettext_noop("An audit finished")
+        ),
         "audit_halted": Kind(
-            label="An audit that I asked for failed, paused or was stopped",
-            event="An audit failed, paused or was stopped",
+            label=gettext_noop("An audit that I asked for failed, paused or was stopped"),
+            event=gettext_noop("An audit failed, paused or was stopped"),
         ),
         "finding_opened": Kind(
-            label="A finding was opened or opened again", event="A finding was opened or opened again"
+            label=gettext_noop("A finding was opened or opened again"),
+            event=gettext_noop("A finding was opened or opened again"),
         ),
-        "finding_assigned": Kind(label="A finding was given to me", event="A finding was given to its owner"),
-        "finding_answered": Kind(label="A finding was answered", event="A finding was answered", mailed=False),
+        "finding_assigned": Kind(
+            label=gettext_noop("A finding was given to me"), event=gettext_noop("A finding was given to its owner")
+        ),
+        "finding_answered": Kind(
+            label=gettext_noop("A finding was answered"), event=gettext_noop("A finding was answered"), mailed=False
+        ),
         "finding_to_decide": Kind(
-            label="A finding waits for a second person", event="A finding waits for a second person"
+            label=gettext_noop("A finding waits for a second person"),
+            event=gettext_noop("A finding waits for a second person"),
         ),
-        "finding_returned": Kind(label="A finding of mine was sent back", event="A finding was sent back"),
+        "finding_returned": Kind(
+            label=gettext_noop("A finding of mine was sent back"), event=gettext_noop("A finding was sent back")
+        ),
         "finding_settled": Kind(
-            label="A finding of mine was closed, accepted or rejected",
-            event="A finding was closed, accepted or rejected",
+            label=gettext_noop("A finding of mine was closed, accepted or rejected"),
+            event=gettext_noop("A finding was closed, accepted or rejected"),
         ),
         "acceptance_ends": Kind(
-            label="The acceptance of a finding ends soon", event="The acceptance of a finding ends soon"
+            label=gettext_noop("The acceptance of a finding ends soon"),
+            event=gettext_noop("The acceptance of a finding ends soon"),
         ),
         "release": Kind(
-            label="An audit was released to me, or its release withdrawn",
-            event="An audit was released, or a release withdrawn",
+            label=gettext_noop("An audit was released to me, or its release withdrawn"),
+            event=gettext_noop("An audit was released, or a release withdrawn"),
         ),
     }
 )
@@ -171,7 +190,7 @@ def _audit(told: Told, kind: str, said: str) -> Iterator[Occasion]:
         team=audit.team_id,
         subject="audit",
         subject_id=audit.pk,
-        words=f"Audit {audit.number} {said}",
+        words=said.format(number=audit.number),
         title=audit.plan.title,
         link=audit.get_absolute_url(),
         people=people - {told.event.actor_user_id},
@@ -192,7 +211,7 @@ def _finding(
         team=record.team_id,
         subject="findingrecord",
         subject_id=record.pk,
-        words=f"{record.number} {said}",
+        words=said.format(number=record.number),
         title=record.title,
         link=record.get_absolute_url(),
         people=frozenset(pk for pk in people if pk is not None and pk != told.event.actor_user_id),
@@ -219,10 +238,19 @@ def _answered(told: Told) -> Iterator[Occasion]:
         return
     if "owner" in told.payload and record.owner_id is not None:
         owner = {record.owner_id}
-        yield _finding(told, record, kind="finding_assigned", said="was given to you", people=owner)
+        yield _finding(
+            told, record, kind="finding_assigned", said=gettext_noop("{number} was given to you"), people=owner
+        )
     if told.payload.keys() & {"response", "remediation"}:
         people = holders(record.team_id, VALIDATE)
-        yield _finding(told, record, kind="finding_answered", said="was answered", people=people, permission=VALIDATE)
+        yield _finding(
+            told,
+            record,
+            kind="finding_answered",
+            said=gettext_noop("{number} was answered"),
+            people=people,
+            permission=VALIDATE,
+        )
 
 
 def _to_decide(said: str) -> Callable[[Told], Iterator[Occasion]]:
@@ -258,7 +286,7 @@ def _design(told: Told) -> Iterator[Occasion]:
         team=draft.team_id,
         subject="planversion",
         subject_id=draft.plan.pk,
-        words="A design waits for approval",
+        words=gettext_noop("A design waits for approval"),
         title=draft.name,
         link=reverse("plan", args=[draft.plan.pk]),
         people=holders(draft.team_id, permission) - wrote,
@@ -274,14 +302,18 @@ def _decided(told: Told) -> Iterator[Occasion]:
         return
     drafts = [f"plan draft {key}" for key in plan.drafts.values_list("pk", flat=True)]
     wrote = Event.objects.filter(object__in=drafts, actor_user__isnull=False).values_list("actor_user_id", flat=True)
-    said = {"approved": "was approved", "retired": "was retired", "returned": "was returned to you"}
+    said = {
+        "approved": gettext_noop("Your design was approved"),
+        "retired": gettext_noop("Your design was retired"),
+        "returned": gettext_noop("Your design was returned to you"),
+    }
     yield Occasion(
         key=told.key,
         kind="design_decided",
         team=plan.team_id,
         subject="planversion",
         subject_id=plan.pk,
-        words=f"Your design {said.get(str(told.payload.get('to')), 'was decided on')}",
+        words=said.get(str(told.payload.get("to")), gettext_noop("Your design was decided on")),
         title=plan.title,
         link=reverse("plan", args=[plan.pk]),
         people=frozenset(wrote) - {told.event.actor_user_id},
@@ -301,7 +333,7 @@ def _system(told: Told) -> Iterator[Occasion]:
         team=row.team_id,
         subject="systemlisting",
         subject_id=row.pk,
-        words="A system waits for a second administrator",
+        words=gettext_noop("A system waits for a second administrator"),
         title=str(row),
         link=row.get_absolute_url(),
         people=holders(row.team_id, permission) - {told.event.actor_user_id},
@@ -318,7 +350,7 @@ def _registration(told: Told) -> Iterator[Occasion]:
             team=row.team_id,
             subject="registration",
             subject_id=row.pk,
-            words="A registration failed",
+            words=gettext_noop("A registration failed"),
             title=row.name,
             link=reverse("registration", args=[row.public_id]),
             people=frozenset() if row.requested_by_user_id is None else frozenset({row.requested_by_user_id}),
@@ -336,7 +368,7 @@ def _released(subject: str, said: str) -> Callable[[Told], Iterator[Occasion]]:
                 team=row.audit.team_id,
                 subject=subject,
                 subject_id=row.pk,
-                words=f"Audit {row.audit.number} {said}",
+                words=said.format(number=row.audit.number),
                 title=row.audit.plan.title if subject == "release" else "",
                 link=reverse("released", args=[row.pk]),
                 people=frozenset({row.reader_id}),
@@ -357,7 +389,9 @@ def _acceptances(today: date) -> Iterator[Occasion]:
             team=row.team_id,
             subject="findingrecord",
             subject_id=row.pk,
-            words=f"The acceptance of {row.number} ends on {row.accepted_until:%d %b %Y}",
+            words=gettext_noop("The acceptance of {number} ends on {day}").format(
+                number=row.number, day=f"{row.accepted_until:%d %b %Y}"
+            ),
             title=row.title,
             link=row.get_absolute_url(),
             people=holders(row.team_id, ACCEPT),
@@ -390,22 +424,24 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "plan.decided": _decided,
         "system.proposed": _system,
         "registration.failed": _registration,
-        "audit.finished": lambda told: _audit(told, "audit_finished", "finished"),
-        "audit.failed": lambda told: _audit(told, "audit_halted", "failed"),
-        "audit.paused": lambda told: _audit(told, "audit_halted", "paused"),
-        "audit.stopped": lambda told: _audit(told, "audit_halted", "was stopped"),
-        "finding.opened": _opened("was opened"),
-        "finding.reopened": _opened("was opened again"),
-        "finding.acceptance_expired": _opened("is open again: its acceptance has ended"),
+        "audit.finished": lambda told: _audit(told, "audit_finished", gettext_noop("Audit {number} finished")),
+        "audit.failed": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} failed")),
+        "audit.paused": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} paused")),
+        "audit.stopped": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} was stopped")),
+        "finding.opened": _opened(gettext_noop("{number} was opened")),
+        "finding.reopened": _opened(gettext_noop("{number} was opened again")),
+        "finding.acceptance_expired": _opened(gettext_noop("{number} is open again: its acceptance has ended")),
         "finding.answered": _answered,
-        "finding.ready_for_validation": _to_decide("waits for a decision on its fix"),
-        "finding.rejection_proposed": _to_decide("waits for a second person: a rejection was proposed"),
-        "finding.sent_back": _to_owner("finding_returned", "was sent back to you"),
-        "finding.closed_validated": _to_owner("finding_settled", "was closed"),
-        "finding.risk_accepted": _to_owner("finding_settled", "was accepted"),
-        "finding.rejected_with_rationale": _to_owner("finding_settled", "was rejected"),
-        "audit.released": _released("release", "was released to you"),
-        "audit.release_withdrawn": _released("past release", "is released to you no more"),
+        "finding.ready_for_validation": _to_decide(gettext_noop("{number} waits for a decision on its fix")),
+        "finding.rejection_proposed": _to_decide(
+            gettext_noop("{number} waits for a second person: a rejection was proposed")
+        ),
+        "finding.sent_back": _to_owner("finding_returned", gettext_noop("{number} was sent back to you")),
+        "finding.closed_validated": _to_owner("finding_settled", gettext_noop("{number} was closed")),
+        "finding.risk_accepted": _to_owner("finding_settled", gettext_noop("{number} was accepted")),
+        "finding.rejected_with_rationale": _to_owner("finding_settled", gettext_noop("{number} was rejected")),
+        "audit.released": _released("release", gettext_noop("Audit {number} was released to you")),
+        "audit.release_withdrawn": _released("past release", gettext_noop("Audit {number} is released to you no more")),
     }
 )
 REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances,)

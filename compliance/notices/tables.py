@@ -7,44 +7,47 @@ from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext, pgettext
 
 from compliance.models import DeliveryState, MailDelivery, Notice, Webhook, WebhookDelivery
 from compliance.notices.kinds import KINDS
+from compliance.notices.words import said_now
 from compliance.tables.described import Column, Table
 from compliance.templatetags.plumbline import utc
 
 Every = Callable[[], Iterable[Any]]
-HIDDEN = "What this was about is not yours to see any more"
+HIDDEN = gettext_noop("What this was about is not yours to see any more")
 
 
 def notices_table(rows: Sequence[Notice], every: Every, *, allowed: Callable[[Notice], bool]) -> Table:
     """Notices of one person, newest first. Of what they may not see any more only that it was stays."""
 
     def words(row: Notice) -> str:
-        return row.words if allowed(row) else HIDDEN
+        return said_now(row.words) if allowed(row) else _(HIDDEN)
 
     def read(row: Notice) -> SafeString:
         return read_cell(row, words(row))
 
     def cell(row: Notice) -> SafeString:
         if not allowed(row):
-            return format_html("{}", HIDDEN)
+            return format_html("{}", _(HIDDEN))
         title = format_html("<br><small>{}</small>", row.title) if row.title else ""
-        return format_html('<a href="{}">{}</a>{}', row.link, row.words, title)
+        return format_html('<a href="{}">{}</a>{}', row.link, said_now(row.words), title)
 
     return Table(
         name="notices",
-        title="Notices",
+        title=_("Notices"),
         rows=rows,
         every=every,
         columns=(
-            Column("notice", "Notice", words, cell, "long"),
+            Column("notice", _("Notice"), words, cell, "long"),
             Column("title", "", lambda row: row.title if allowed(row) else ""),
-            Column("kind", "", lambda row: KINDS[row.kind].label if row.kind in KINDS else row.kind),
-            Column("team", "Team", lambda row: row.team.name),
-            Column("at", "Told", lambda row: row.made_at, lambda row: utc(row.made_at), "num"),
-            Column("read", "Read", lambda row: row.read_at, read),
-            Column("mail", "Mail", mail_words),
+            Column("kind", "", lambda row: _(KINDS[row.kind].label) if row.kind in KINDS else row.kind),
+            Column("team", _("Team"), lambda row: row.team.name),
+            Column("at", _("Told"), lambda row: row.made_at, lambda row: utc(row.made_at), "num"),
+            Column("read", pgettext("notice", "Read"), lambda row: row.read_at, read),
+            Column("mail", _("Mail"), mail_words),
         ),
     )
 
@@ -54,10 +57,10 @@ def read_cell(row: Notice, words: str) -> SafeString:
     if row.read_at is not None:
         return format_html("{}", utc(row.read_at))
     return format_html(
-        '<label class="check"><input type="checkbox" name="notice" value="{}"> Unread'
-        '<span class="sr">: mark “{}”</span></label>',
+        '<label class="check"><input type="checkbox" name="notice" value="{}"> {}<span class="sr">{}</span></label>',
         row.pk,
-        words,
+        _("Unread"),
+        _(": mark “{words}”").format(words=words),
     )
 
 
@@ -70,34 +73,47 @@ def mail_words(row: Notice) -> str:
 def delivery_words(row: MailDelivery | WebhookDelivery) -> str:
     """Where a delivery stands, in a few words."""
     state = DeliveryState(row.state)
-    tried = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
     if state is DeliveryState.SENT:
-        return "sent"
+        return _("sent")
+    return _delivery_sentence(row, state).format(tried=row.attempts, at=utc(row.due_at), error=_(row.error))
+
+
+def _delivery_sentence(row: MailDelivery | WebhookDelivery, state: DeliveryState) -> str:
     if state is DeliveryState.GIVEN_UP:
-        return f"given up after a day and {tried}: {row.error}"
+        return ngettext(
+            "given up after a day and {tried} attempt: {error}",
+            "given up after a day and {tried} attempts: {error}",
+            row.attempts,
+        )
     if state is DeliveryState.DROPPED:
-        return f"not sent: {row.error}" if row.error else "not sent: it was ended before"
-    if row.error and not row.attempts:
-        return f"waits until {utc(row.due_at)} behind one that was not taken: {row.error}"
-    return f"tried again from {utc(row.due_at)}, {tried}: {row.error}" if row.error else "waits to be sent"
+        return _("not sent: {error}") if row.error else _("not sent: it was ended before")
+    if not row.error:
+        return _("waits to be sent")
+    if not row.attempts:
+        return _("waits until {at} behind one that was not taken: {error}")
+    return ngettext(
+        "tried again from {at}, {tried} attempt: {error}",
+        "tried again from {at}, {tried} attempts: {error}",
+        row.attempts,
+    )
 
 
 def webhooks_table(rows: Sequence[Any], every: Every) -> Table:
     """Webhooks, newest first; rows carry ``waiting`` and ``given_up``, how many deliveries stand so."""
     return Table(
         name="webhooks",
-        title="Webhooks",
+        title=_("Webhooks"),
         rows=rows,
         every=every,
         columns=(
-            Column("webhook", "Webhook", lambda row: row.name, _hook_cell, "long"),
-            Column("team", "Team", lambda row: row.team.name),
-            Column("address", "Address", lambda row: row.url, None, "long"),
+            Column("webhook", _("Webhook"), lambda row: row.name, _hook_cell, "long"),
+            Column("team", _("Team"), lambda row: row.team.name),
+            Column("address", _("Address"), lambda row: row.url, None, "long"),
             Column("kinds", "", lambda row: ", ".join(row.kinds)),
-            Column("state", "State", lambda row: "ended" if row.ended_at else "in force"),
-            Column("waiting", "Waiting", lambda row: row.waiting, None, "num"),
-            Column("given_up", "Given up", lambda row: row.given_up, None, "num"),
-            Column("set_by", "Set by", lambda row: row.set_by),
+            Column("state", _("State"), lambda row: _("ended") if row.ended_at else _("in force")),
+            Column("waiting", _("Waiting"), lambda row: row.waiting, None, "num"),
+            Column("given_up", _("Given up"), lambda row: row.given_up, None, "num"),
+            Column("set_by", _("Set by"), lambda row: row.set_by),
             Column("set_at", "", lambda row: row.set_at),
         ),
     )
@@ -111,17 +127,17 @@ def deliveries_table(rows: Sequence[WebhookDelivery], every: Every, *, about: st
     """What one webhook was told, newest first."""
     return Table(
         name="deliveries",
-        title="Deliveries",
+        title=_("Deliveries"),
         about=about,
         rows=rows,
         every=every,
         columns=(
-            Column("words", "Told", lambda row: row.words, None, "long"),
+            Column("words", _("Told"), lambda row: said_now(row.words), None, "long"),
             Column("kind", "", lambda row: row.kind),
-            Column("delivery", "Delivery", lambda row: str(row.public_id), _id_cell),
-            Column("at", "Since", lambda row: row.made_at, lambda row: utc(row.made_at), "num"),
+            Column("delivery", _("Delivery"), lambda row: str(row.public_id), _id_cell),
+            Column("at", _("Since"), lambda row: row.made_at, lambda row: utc(row.made_at), "num"),
             Column("attempts", "", lambda row: row.attempts),
-            Column("stands", "Stands", delivery_words, None, "long"),
+            Column("stands", _("Stands"), delivery_words, None, "long"),
         ),
     )
 

@@ -10,6 +10,8 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from compliance import actions
 from compliance.actions.notices import address_of
@@ -68,7 +70,8 @@ def read(request: HttpRequest) -> HttpResponse:
     else:
         chosen = [int(key) for key in request.POST.getlist("notice") if key.isdecimal() and len(key) < 19]
         count = sum(actions.mark_read(user=user, notice=key) for key in chosen[:LINES])
-    messages.success(request, f"{count} notice{'' if count == 1 else 's'} marked as read.")
+    said = ngettext("{count} notice marked as read.", "{count} notices marked as read.", count)
+    messages.success(request, said.format(count=count))
     return redirect("notices")
 
 
@@ -78,7 +81,7 @@ def choices(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         told = {kind: (f"site_{kind}" in request.POST, f"mail_{kind}" in request.POST) for kind in KINDS}
         actions.choose_notices(choices=told, actor=site_actor(request))
-        messages.success(request, "It is kept. What is on its way already still arrives.")
+        messages.success(request, _("It is kept. What is on its way already still arrives."))
         return redirect("notice_choices")
     return _choices(request)
 
@@ -98,9 +101,10 @@ def address(request: HttpRequest) -> HttpResponse:
     try:
         confirmation_mail(to=to, link=_link(request, token)).send()
     except (OSError, smtplib.SMTPException):
-        form.add_error(None, "the link could not be sent; expected a mail server that answers, in ten minutes again")
+        form.add_error(None, _("the link could not be sent; expected a mail server that answers, in ten minutes again"))
         return _choices(request, form, status=503)
-    messages.success(request, f"A link was sent to {to}. Nothing else is before you followed it.")
+    said = _("A link was sent to {address}. Nothing else is before you followed it.")
+    messages.success(request, said.format(address=to))
     return redirect("notice_choices")
 
 
@@ -109,7 +113,7 @@ def remove_address(request: HttpRequest) -> HttpResponse:
     """Take my address away."""
     try:
         actions.remove_mail_address(actor=site_actor(request))
-        messages.success(request, "Your address is taken away. Nothing is mailed any more.")
+        messages.success(request, _("Your address is taken away. Nothing is mailed any more."))
     except ComplianceError as error:
         messages.error(request, str(error))
     return redirect("notice_choices")
@@ -122,7 +126,7 @@ def confirm_address(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "notices/address.html", {"token": token})
     try:
         actions.confirm_mail_address(token=token, actor=site_actor(request))
-        messages.success(request, "Your address is confirmed. What you chose is mailed from now on.")
+        messages.success(request, _("Your address is confirmed. What you chose is mailed from now on."))
     except ComplianceError as error:
         messages.error(request, str(error))
     return redirect("notice_choices")
@@ -135,7 +139,7 @@ def _choices(request: HttpRequest, form: AddressForm | None = None, *, status: i
     lines = [
         {
             "name": name,
-            "label": kind.label,
+            "label": _(kind.label),
             "on_site": chosen[name].on_site if name in chosen else True,
             "by_mail": chosen[name].by_mail if name in chosen else kind.mailed,
         }

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from compliance import actions
 from compliance.access import permissions as access
@@ -69,7 +70,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponseBase:
         actions.end_webhook(webhook=hook, actor=site_actor(request))
     except ComplianceError as error:
         return _page(request, hook, refused=str(error), status=409)
-    messages.success(request, "The webhook is ended. What was on its way to it is not sent.")
+    messages.success(request, _("The webhook is ended. What was on its way to it is not sent."))
     return redirect(hook)
 
 
@@ -91,7 +92,7 @@ def _page(
     listed = Paginator(rows, LINES).get_page(request.GET.get("page"))
     context = {
         "webhook": hook,
-        "kinds": [KINDS[name].event for name in hook.kinds if name in KINDS],
+        "kinds": [_(KINDS[name].event) for name in hook.kinds if name in KINDS],
         "listed": listed,
         "asked": "",
         "secret": secret,

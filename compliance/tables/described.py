@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import pgettext
+
 #: What stands in a cell of a file.
 Plain = str | int | float | bool | datetime | None
 
@@ -50,7 +52,8 @@ class Column:
     def words(self) -> str:
         """What people call it, also where it is no column of the page."""
         named = self.name.replace("_", " ").replace("sha256", "SHA-256")
-        return self.head or f"{named[:1].upper()}{named[1:]}"
+        words = f"{named[:1].upper()}{named[1:]}"
+        return self.head or pgettext("column", words)
 
 
 @dataclass(frozen=True, kw_only=True)

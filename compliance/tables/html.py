@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
+from compliance.dates import moment_said
 from compliance.tables.described import Column, Plain, Table
 from reports import numbers
 from reports.html_marks import files_html
@@ -34,15 +36,21 @@ def table_html(table: Table, request: HttpRequest | None = None) -> SafeString:
     )
     body = format_html_join("", "<tr{}>{}</tr>", ((_current(table, row), _cells(table, row)) for row in table.rows))
     return format_html(
-        '<div class="scroll" tabindex="0" role="group" aria-label="{}, table">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{}">'
         '<table class="{}">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
-        table.title,
+        _("{title}, table").format(title=table.title),
         f"data {table.kind}".strip(),
         format_html("<caption>{}</caption>", table.caption) if table.caption else "",
         head,
         body,
-        mark_safe(files_html(table.title, addresses(table, request))),  # noqa: S308, escaped there
+        files_line(table.title, addresses(table, request)),
     )
+
+
+def files_line(title: str, files: list[tuple[str, str]]) -> SafeString:
+    """The line below a table that leads to its files."""
+    said = files_html(title, files, line=_("This table as {ways}"), label=_("{title} as {kind}"))
+    return mark_safe(said)  # noqa: S308, escaped there
 
 
 def addresses(table: Table, request: HttpRequest | None) -> list[tuple[str, str]]:
@@ -87,9 +95,9 @@ def in_words(value: Plain) -> str:
     if value is None or value == "":
         return numbers.DASH
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, datetime):
-        return numbers.date(value.isoformat())
+        return moment_said(value)
     return numbers.count(value) if isinstance(value, int) else str(value)
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 from django.core.paginator import Page, Paginator
 from django.db.models import OrderBy, Q
 from django.http import Http404, HttpRequest, QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.dashboard.asked import SHOWN_CHARACTERS, choice
 from compliance.tables.described import Column, Head, Table
@@ -56,7 +58,7 @@ class Filter:
     narrow: Callable[[Rows, str], Rows]
     offered: Sequence[tuple[str, str]] = ()
     kind: str = SELECT
-    every: str = "All"
+    every: str = gettext_noop("All")
 
     def asked(self, given: QueryDict) -> str:
         """What an address asks for by it; 404 for what cannot be."""
@@ -68,7 +70,8 @@ class Filter:
                 return date.fromisoformat(word).isoformat()
             except ValueError:
                 said = word[:SHOWN_CHARACTERS]
-                raise Http404(f"{self.name}: {said!r} is not a day; expected one such as 2026-11-30") from None
+                line = _("{name}: {word} is not a day; expected one such as 2026-11-30")
+                raise Http404(line.format(name=self.name, word=repr(said))) from None
         return word
 
 

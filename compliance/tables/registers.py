@@ -12,13 +12,12 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Field
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.html import strip_tags
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from compliance.dashboard.asked import choice
 from compliance.tables.described import Column, Plain, Table
-from compliance.tables.html import AS, KINDS, WHICH, asked_of, files_at
+from compliance.tables.html import AS, KINDS, WHICH, asked_of, files_at, files_line
 from compliance.tables.pages import file_asked_for
-from reports.html_marks import files_html
 
 ROWS = "rows"
 BATCH = 200
@@ -27,7 +26,7 @@ BATCH = 200
 def list_files(request: HttpRequest, title: str) -> SafeString:
     """The way from a list to its files, its search and filters kept."""
     asked = {key: value for key, value in asked_of(request).items() if key != "p"}
-    return mark_safe(files_html(title, files_at(request.path, ROWS, asked)))  # noqa: S308, escaped there
+    return files_line(title, files_at(request.path, ROWS, asked))
 
 
 def list_file(request: HttpRequest, register: admin.ModelAdmin[Any]) -> HttpResponseBase | None:

@@ -9,27 +9,31 @@ from django import template
 from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_noop, ngettext
+from django.utils.translation import gettext as _
 
 from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.links import cases_link
+from compliance.dates import day_said, moment_said
 from compliance.models import Audit
 from compliance.tables.described import Table
-from compliance.tables.html import addresses, table_html
+from compliance.tables.html import addresses, files_line, table_html
+from compliance.words import translated
 from reports import numbers, sentences, wording
 from reports.canvas import Chart
-from reports.html_marks import chart_html, code_html, files_html, severity_html
+from reports.html_marks import chart_html, code_html, severity_html
 from reports.html_marks import conclusion_class as class_of
 from reports.labels import ARM_LABELS, CASE_ROLE_LABELS, CONTROL_ARM_LABELS, OUTCOME_LABELS
 
 register = template.Library()
 
 SHORT = {
-    Conclusion.DIFFERENCE_FOUND: "Found",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "Small",
-    Conclusion.NO_EVIDENCE: "No evidence",
-    Conclusion.EQUIVALENT_WITHIN_MARGIN: "Equiv.",
-    Conclusion.INCONCLUSIVE: "Cannot say",
-    Conclusion.NOT_TESTED: "Not tested",
+    Conclusion.DIFFERENCE_FOUND: gettext_noop("Found"),
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: gettext_noop("Small"),
+    Conclusion.NO_EVIDENCE: gettext_noop("No evidence"),
+    Conclusion.EQUIVALENT_WITHIN_MARGIN: gettext_noop("Equiv."),
+    Conclusion.INCONCLUSIVE: gettext_noop("Cannot say"),
+    Conclusion.NOT_TESTED: gettext_noop("Not tested"),
 }
 
 
@@ -42,19 +46,20 @@ def conclusion_class(conclusion: str | None) -> str:
 @register.filter
 def code(conclusion: str | None) -> SafeString:
     """A conclusion in words with its marker; its code, as files have it, shows under the pointer."""
-    return mark_safe(code_html(Conclusion(conclusion or Conclusion.NOT_TESTED)))  # noqa: S308, escaped there
+    found = Conclusion(conclusion or Conclusion.NOT_TESTED)
+    return mark_safe(code_html(found, conclusion_said(found)))  # noqa: S308, escaped there
 
 
 @register.filter
 def conclusion_said(conclusion: str | None) -> str:
     """A conclusion in words, as the line of a list: ``Difference found``."""
-    return wording.sentence_case(wording.conclusion_words(conclusion))
+    return translated(wording.sentence_case(wording.conclusion_words(conclusion)))
 
 
 @register.filter
 def sev(severity: str) -> SafeString:
     """A severity: bars and a word."""
-    return mark_safe(severity_html(Severity(severity)))  # noqa: S308, one of five words
+    return mark_safe(severity_html(Severity(severity), translated(severity.capitalize())))  # noqa: S308, escaped there
 
 
 @register.filter
@@ -70,13 +75,38 @@ def digest(value: str | None) -> SafeString | str:
 @register.filter
 def utc(moment: datetime | None) -> str:
     """A time as reports print it."""
-    return numbers.date(moment.isoformat()) if moment else numbers.DASH
+    return moment_said(moment) if moment else numbers.DASH
 
 
 @register.filter
 def whole(value: float | None) -> str:
     """A count."""
     return numbers.count(value)
+
+
+@register.filter
+def counted(noun: str, count: int) -> str:
+    """So many rows of a list: ``12 audits``; ``noun`` is the English one of the list."""
+    said = {
+        "audit": ngettext("{count} audit", "{count} audits", count),
+        "data set": ngettext("{count} data set", "{count} data sets", count),
+        "event": ngettext("{count} event", "{count} events", count),
+        "finding": ngettext("{count} finding", "{count} findings", count),
+        "model": ngettext("{count} model", "{count} models", count),
+        "policy pack": ngettext("{count} policy pack", "{count} policy packs", count),
+        "registered design": ngettext("{count} registered design", "{count} registered designs", count),
+        "registration": ngettext("{count} registration", "{count} registrations", count),
+        "release": ngettext("{count} release", "{count} releases", count),
+        "system": ngettext("{count} system", "{count} systems", count),
+        "worker": ngettext("{count} worker", "{count} workers", count),
+    }
+    return said.get(noun, f"{{count}} {noun}").format(count=whole(count))
+
+
+@register.filter
+def in_sentence(label: str) -> str:
+    """A label within a sentence: without its capital in English, as it is in German, where nouns have one."""
+    return str(label) if (get_language() or "").startswith("de") else str(label).lower()
 
 
 @register.filter
@@ -121,7 +151,7 @@ def words(value: str | None) -> str:
 @register.filter
 def case_role(value: str | None) -> str:
     """What a case is asked for: ``as filed``, ``one field changed``."""
-    return CASE_ROLE_LABELS.get(value or "", words(value))
+    return translated(CASE_ROLE_LABELS.get(value or "", words(value)))
 
 
 @register.filter
@@ -140,14 +170,14 @@ def arms(value: list[str]) -> str:
 def arm(value: str) -> str:
     """One arm: ``race: Black``."""
     name, _, group = value.partition("=")
-    label = CONTROL_ARM_LABELS.get(name, words(name))
-    return f"{label}: {ARM_LABELS.get(value, words(group))}" if group else label
+    label = translated(CONTROL_ARM_LABELS.get(name, words(name)))
+    return f"{label}: {translated(ARM_LABELS.get(value, words(group)))}" if group else label
 
 
 @register.filter
 def outcome(value: str | None) -> str:
     """What became of a case: ``favourable``, ``adverse``, ``cannot be read``."""
-    return OUTCOME_LABELS.get(value or "", words(value))
+    return translated(OUTCOME_LABELS.get(value or "", words(value)))
 
 
 @register.filter
@@ -162,19 +192,19 @@ def picture(chart: Chart, number: int | str = "") -> SafeString:
 @register.filter
 def day(moment: datetime | None) -> str:
     """A day as reports print it; nothing for none."""
-    return numbers.date(moment.isoformat()).partition(",")[0] if moment else ""
+    return day_said(moment) if moment else ""
 
 
 @register.filter
 def plain_day(value: date | None) -> str:
     """A day that is kept without a time, as reports print days."""
-    return numbers.date(f"{value.isoformat()}T00:00:00+00:00").partition(",")[0] if value else numbers.DASH
+    return day_said(value) if value else numbers.DASH
 
 
 @register.filter
 def conclusion_short(conclusion: str | None) -> str:
     """A conclusion in a column head."""
-    return SHORT[Conclusion(conclusion or Conclusion.NOT_TESTED)]
+    return _(SHORT[Conclusion(conclusion or Conclusion.NOT_TESTED)])
 
 
 @register.filter
@@ -200,7 +230,7 @@ def table(context: Context, name: str, number: int | None = None) -> SafeString:
 def files_of(context: Context, name: str) -> SafeString:
     """The way to the files of a table that a page draws itself, for there are boxes in its cells."""
     described: Table = context["tables"][name]
-    return mark_safe(files_html(described.title, addresses(described, context["request"])))  # noqa: S308, escaped there
+    return files_line(described.title, addresses(described, context["request"]))
 
 
 @register.simple_tag

@@ -40,11 +40,8 @@
     const last = !over && ends >= latest;
     stay.hidden = over || last;
     login.hidden = !over;
-    const line = over
-      ? "Your session has ended. What stands on this page stays. If you send it, you log in first and find it again."
-      : last
-        ? `Your session ends at ${clock()}, after its longest time. Send or save what you are writing; then log in again.`
-        : `Your session ends at ${clock()} if you do nothing.`;
+    const said = over ? box.dataset.over : last ? box.dataset.last : box.dataset.soon;
+    const line = said.replace("{at}", clock());
     if (says.textContent !== line) says.textContent = line;
     panel.hidden = false;
   }
@@ -72,7 +69,7 @@
     try {
       await ask({ method: "POST", body: new FormData(form) });
     } catch {
-      says.textContent = "The session could not be prolonged. Try again.";
+      says.textContent = box.dataset.failed;
       return;
     }
     look();
