@@ -286,7 +286,7 @@ def _administrator(user: Any, team: Team) -> Step:
 
 def _worker() -> Step:
     heard = Worker.objects.listening(settings.CELERY_TASK_DEFAULT_QUEUE)
-    words = "A worker is the process that imports models, reads data and runs audits; `serve` brings one along."
+    words = _("A worker is the process that imports models, reads data and runs audits; `serve` brings one along.")
     step = Step(key="worker", title=_("A worker listens"), words=words)
     if heard:
         return replace(
