@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
 
 from compliance.dashboard.list_tables import audit_link
 from compliance.models import VersionDecision
@@ -17,16 +18,21 @@ def borne_table(rows: Sequence[Any]) -> Table:
     """Finished, governed audits of a version."""
     return Table(
         name="audits",
-        title="Finished, governed audits of this version",
+        title=_("Finished, governed audits of this version"),
         rows=rows,
         columns=(
-            Column("audit", "Audit", lambda row: row.audit.number, lambda row: audit_link(row.audit)),
-            Column("plan", "Design", lambda row: row.audit.plan.title, None, "long"),
-            Column("conclusion", "Conclusion", lambda row: row.conclusion.value, lambda row: code(row.conclusion)),
-            Column("tells", "Large enough to tell", lambda row: row.tells, lambda row: "yes" if row.tells else "no"),
+            Column("audit", _("Audit"), lambda row: row.audit.number, lambda row: audit_link(row.audit)),
+            Column("plan", _("Design"), lambda row: row.audit.plan.title, None, "long"),
+            Column("conclusion", _("Conclusion"), lambda row: row.conclusion.value, lambda row: code(row.conclusion)),
+            Column(
+                "tells",
+                _("Large enough to tell"),
+                lambda row: row.tells,
+                lambda row: _("yes") if row.tells else _("no"),
+            ),
             Column(
                 "finished_at",
-                "Finished",
+                _("Finished"),
                 lambda row: row.audit.finished_at,
                 lambda row: day(row.audit.finished_at),
                 "num",
@@ -39,14 +45,14 @@ def decisions_table(rows: Sequence[VersionDecision]) -> Table:
     """What people proposed and decided about a version, newest first."""
     return Table(
         name="decisions",
-        title="What was proposed and decided",
+        title=_("What was proposed and decided"),
         rows=rows,
         columns=(
-            Column("decision", "Decision", lambda row: row.get_state_display()),
-            Column("by", "By", lambda row: row.decided_by),
-            Column("at", "When", lambda row: row.decided_at, lambda row: utc(row.decided_at)),
-            Column("reason", "Said", lambda row: row.reason, None, "long"),
-            Column("rests_on", "Rests on", lambda row: ", ".join(row.rests_on), _numbers),
+            Column("decision", _("Decision"), lambda row: row.get_state_display()),
+            Column("by", _("By"), lambda row: row.decided_by),
+            Column("at", _("When"), lambda row: row.decided_at, lambda row: utc(row.decided_at)),
+            Column("reason", _("Said"), lambda row: row.reason, None, "long"),
+            Column("rests_on", _("Rests on"), lambda row: ", ".join(row.rests_on), _numbers),
             Column("described_sha256", "", lambda row: row.described_sha256),
         ),
     )

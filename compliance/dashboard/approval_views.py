@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
 
@@ -44,7 +45,7 @@ class Borne:
     def words(self) -> str:
         """Its number, day, conclusion, and whether it was large enough."""
         said = f"{self.audit.number}, {day(self.audit.finished_at)}: {conclusion_said(self.conclusion)}"
-        return said if self.tells else f"{said} (too small to tell)"
+        return said if self.tells else _("{audit} (too small to tell)").format(audit=said)
 
 
 @page
@@ -68,7 +69,7 @@ def propose(request: HttpRequest, number: int) -> HttpResponseBase:
             version=version, audits=said["audits"], reason=said["reason"], actor=site_actor(request)
         )
 
-    return _done(request, version, form, act, "It is proposed. A second person decides on it.")
+    return _done(request, version, form, act, _("It is proposed. A second person decides on it."))
 
 
 @require_POST
@@ -84,7 +85,7 @@ def decide(request: HttpRequest, number: int) -> HttpResponseBase:
         said = form.cleaned_data
         proposal = version.decisions.filter(pk=said["proposal"]).select_related("version__language_model__team").first()
         if proposal is None:
-            raise Http404("no such proposal")
+            raise Http404(_("no such proposal"))
         approved = said["decision"] == VersionDecisionForm.APPROVE
         actions.decide_on_version(
             proposal=proposal,
@@ -93,7 +94,8 @@ def decide(request: HttpRequest, number: int) -> HttpResponseBase:
             confirmed=said["confirmed"],
             actor=site_actor(request),
         )
-        messages.success(request, "This version is approved." if approved else "It is returned, with your comments.")
+        done = _("This version is approved.") if approved else _("It is returned, with your comments.")
+        messages.success(request, done)
 
     return _done(request, version, form, act)
 
@@ -110,7 +112,7 @@ def withdraw(request: HttpRequest, number: int) -> HttpResponseBase:
     def act() -> None:
         actions.withdraw_approval(version=version, reason=form.cleaned_data["reason"], actor=site_actor(request))
 
-    return _done(request, version, form, act, "The approval is withdrawn.")
+    return _done(request, version, form, act, _("The approval is withdrawn."))
 
 
 def _done(
@@ -204,5 +206,5 @@ def _version(request: HttpRequest, number: int) -> LanguageModelVersion:
     rows = LanguageModelVersion.objects.for_user(request.user).select_related("language_model__team").defer("manifest")
     found = rows.numbered().filter(pk=number).first()
     if found is None:
-        raise Http404("no such version")
+        raise Http404(_("no such version"))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.http import Http404, QueryDict
+from django.utils.translation import gettext as _
 
 SHOWN_CHARACTERS = 60
 SHOWN_CHOICES = 12
@@ -33,5 +34,9 @@ def unknown(name: str, word: str, choices: Iterable[str]) -> Http404:
     """The refusal of a choice; more of them than a line holds are cut short."""
     known = list(choices)
     said = word if len(word) <= SHOWN_CHARACTERS else f"{word[:SHOWN_CHARACTERS]}…"
-    more = f" and {len(known) - SHOWN_CHOICES} more" if len(known) > SHOWN_CHOICES else ""
-    return Http404(f"{name}: {said!r} is unknown; expected one of: {', '.join(known[:SHOWN_CHOICES])}{more}")
+    told = {"name": name, "word": repr(said), "choices": ", ".join(known[:SHOWN_CHOICES])}
+    more = len(known) - SHOWN_CHOICES
+    if more > 0:
+        line = _("{name}: {word} is unknown; expected one of: {choices} and {more} more")
+        return Http404(line.format(**told, more=more))
+    return Http404(_("{name}: {word} is unknown; expected one of: {choices}").format(**told))

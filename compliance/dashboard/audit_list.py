@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.records import Severity
 from compliance.dashboard import home_page, list_tables
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
     from django.http import QueryDict
 
 UNDER_WAY, STOPPED = "under-way", "stopped"
-GROUPS = {UNDER_WAY: ("Under way", ACTIVE), STOPPED: ("Stopped, paused or failed", RESUMABLE)}
+GROUPS = {
+    UNDER_WAY: (gettext_noop("Under way"), ACTIVE),
+    STOPPED: (gettext_noop("Stopped, paused or failed"), RESUMABLE),
+}
 #: What other pages lead to the list with: the rows of one object, by its key.
 KINDS: dict[str, tuple[str, type[Any], str]] = {
-    "model": ("Model", LanguageModel, "model__language_model"),
-    "data": ("Data set", DataSetVersion, "data"),
-    "plan": ("Plan", PlanVersion, "plan"),
+    "model": (gettext_noop("Model"), LanguageModel, "model__language_model"),
+    "data": (gettext_noop("Data set"), DataSetVersion, "data"),
+    "plan": (gettext_noop("Plan"), PlanVersion, "plan"),
 }
 
 
@@ -46,30 +51,30 @@ def listing(user: User | AnonymousUser, given: QueryDict) -> Listing:
             "plan__title", "plan__name", "model__language_model__name", "data__name", "requested_by",
             numbered="serial", letter="A",
         ),
-        hint="Number, plan, model, data, person",
+        hint=_("Number, plan, model, data, person"),
         filters=(
-            Filter(name="state", label="State", narrow=_in_state, offered=_states()),
+            Filter(name="state", label=_("State"), narrow=_in_state, offered=_states()),
             Filter(
                 name="governed",
-                label="Kind",
+                label=_("Kind"),
                 narrow=lambda found, value: found.filter(governed=value == "yes"),
-                offered=(("yes", "Governed"), ("no", "Trial runs")),
+                offered=(("yes", _("Governed")), ("no", _("Trial runs"))),
             ),
-            Filter(name="from", label="Finished from", narrow=_since, kind=DAY),
-            Filter(name="until", label="Finished until", narrow=_until, kind=DAY),
+            Filter(name="from", label=_("Finished from"), narrow=_since, kind=DAY),
+            Filter(name="until", label=_("Finished until"), narrow=_until, kind=DAY),
             *(_of_one(name, user, given) for name in KINDS),
         ),
         sorts=(
-            by("newest", "Newest first", "-serial", column="audit", descending=True),
-            by("oldest", "Oldest first", "serial", column="audit"),
+            by("newest", _("Newest first"), "-serial", column="audit", descending=True),
+            by("oldest", _("Oldest first"), "serial", column="audit"),
             by(
-                "finished", "Last finished first", F("finished_at").desc(nulls_last=True), "-serial",
+                "finished", _("Last finished first"), F("finished_at").desc(nulls_last=True), "-serial",
                 column="finished_at", descending=True,
             ),
-            by("first-finished", "First finished first", F("finished_at").asc(nulls_last=True), "serial",
+            by("first-finished", _("First finished first"), F("finished_at").asc(nulls_last=True), "serial",
                column="finished_at"),
-            by("model", "Model, by name", "model__language_model__name", "-serial", column="model"),
-            by("largest", "Most prompts first", "-prompts", "-serial", column="prompts", descending=True),
+            by("model", _("Model, by name"), "model__language_model__name", "-serial", column="model"),
+            by("largest", _("Most prompts first"), "-prompts", "-serial", column="prompts", descending=True),
         ),
         lines=lambda found: lines_of(rows, _keys(found)),
         every=lambda found: every_line(rows, _keys(found)),
@@ -82,7 +87,7 @@ def _keys(rows: Any) -> list[int]:
 
 
 def _states() -> list[tuple[str, str]]:
-    groups = [(name, words) for name, (words, _) in GROUPS.items()]
+    groups = [(name, _(group[0])) for name, group in GROUPS.items()]
     return [*groups, *((state.value, str(state.label)) for state in JobState)]
 
 
@@ -112,7 +117,7 @@ def _of_one(name: str, user: User | AnonymousUser, given: QueryDict) -> Filter:
         row = kind.objects.for_user(user).filter(pk=int(word)).first()
         offered = ((word, str(row)),) if row is not None else ()
     return Filter(
-        name=name, label=label, narrow=lambda rows, value: rows.filter(**{path: int(value)}), offered=offered,
+        name=name, label=_(label), narrow=lambda rows, value: rows.filter(**{path: int(value)}), offered=offered,
     )  # fmt: skip
 
 

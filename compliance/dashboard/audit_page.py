@@ -13,6 +13,8 @@ from types import MappingProxyType
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.dashboard.links import links
 from compliance.dashboard.model_page import Comparison
@@ -40,6 +42,24 @@ from reports.story import Story
 from reports.tables import changes
 
 CHANGES = "Changes between the versions"
+#: What rooms are called and what stands beside their headings, as :mod:`reports.sections` has it.
+ROOM_WORDS = (
+    gettext_noop("Could this audit have seen it?"),
+    gettext_noop("Controls on the same model, same plan"),
+    gettext_noop("Controls"),
+    gettext_noop("Findings, worst first"),
+    gettext_noop("Raised by the plan's rules"),
+    gettext_noop("Findings"),
+    gettext_noop("Outputs: does the decision change when only the attribute changes?"),
+    gettext_noop("Every number leads to its cases"),
+    gettext_noop("Outputs"),
+    gettext_noop("Internals: is the attribute inside, and does the decision use it?"),
+    gettext_noop("These numbers support the findings and never make one alone"),
+    gettext_noop("Internals"),
+    gettext_noop("Decisions taken: how did groups fare?"),
+    gettext_noop("Different applicants are compared, each number with how many stand behind it"),
+    gettext_noop("Decisions"),
+)
 OF_EVIDENCE = ("controls",)
 """Rooms that rest on the evidence folder; the others on the rows of the database too."""
 
@@ -51,6 +71,16 @@ class Furnished:
     room: Room
     tab: str
     blocks: SafeString
+
+    @property
+    def heading(self) -> str:
+        """The heading, in the reader's language."""
+        return _(self.room.heading)
+
+    @property
+    def beside(self) -> str:
+        """What stands beside it, likewise."""
+        return _(self.room.beside)
 
 
 def rooms(audit: Audit, story: Story, *, evidence: bool) -> list[Furnished]:
@@ -178,7 +208,8 @@ def _number_files(
 
 
 def _tab(room: Room, story: Story) -> str:
-    return f"{room.tab} ({len(story.bundle.findings)})" if room.id == "findings" else room.tab
+    tab = _(room.tab)
+    return f"{tab} ({len(story.bundle.findings)})" if room.id == "findings" else tab
 
 
 def _safe(html: str) -> SafeString:

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
@@ -110,14 +111,14 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     """One table of an audit's numbers: a page, or the table alone for the page that opens it."""
     row = find_audit(request, number)
     if not row.complete:
-        raise Http404("an audit that has not finished has no numbers")
-    told, _, problem = _told(row)
+        raise Http404(_("an audit that has not finished has no numbers"))
+    told, *_unused, problem = _told(row)
     shown = audit_page.find_numbers(told, name)
     if shown is None and not problem:
         with _shown_as_recorded():
             shown = audit_page.find_numbers(kept_story(row, open_evidence(row)), name, among=sections.OPENED)
     if shown is None:
-        raise Http404("no such numbers")
+        raise Http404(_("no such numbers"))
     choices = number_filter.choices_of(shown)
     asked = number_filter.filter_from(request.GET, choices)
     every, shown = len(shown.measurements), replace(shown, measurements=asked.narrowed(shown))
@@ -136,7 +137,7 @@ def section(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     row = find_audit(request, number)
     kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
     if kind is None or not row.complete:
-        raise Http404("no such section")
+        raise Http404(_("no such section"))
     opening = request.headers.get("HX-Request") == "true"
     with _shown_as_recorded():
         told = kept_story(row, open_evidence(row))
@@ -204,7 +205,7 @@ def case(request: HttpRequest, number: int, case_id: str) -> HttpResponseBase:
     evidence = _evidence(row)
     siblings = case_pages.application(evidence, case_id)
     if not siblings:
-        raise Http404("no such case")
+        raise Http404(_("no such case"))
     _viewed(request, row)
     this = next(item for item in siblings if item["id"] == case_id)
     others = [item for item in siblings if item["id"] != case_id]
@@ -228,7 +229,7 @@ def download(request: HttpRequest, number: int, name: str) -> HttpResponseBase:
     row = find_audit(request, number)
     path = kept_file(row, name)
     if path is None:
-        raise Http404("not on this server, or not the file that was recorded")
+        raise Http404(_("not on this server, or not the file that was recorded"))
     if from_elsewhere(request):
         return redirect(row)  # a link on another site takes no file: its page shows it, and who clicks there means it
     if request.method == "HEAD":  # nothing is taken
@@ -308,7 +309,7 @@ def find_audit(request: HttpRequest, number: int) -> Audit:
     try:
         return rows.get(serial=number)
     except Audit.DoesNotExist:
-        raise _over(request, number) or Http404("no such audit") from None
+        raise _over(request, number) or Http404(_("no such audit")) from None
 
 
 def _over(request: HttpRequest, number: int) -> Http404 | None:
@@ -317,7 +318,8 @@ def _over(request: HttpRequest, number: int) -> Http404 | None:
     release = rows.select_related("audit").defer("audit__run_json").first()
     if release is None:
         return None
-    return Http404(f"{release.audit.number}: was released to you, {stands(release)}; expected a release in force")
+    line = _("{audit}: was released to you, {stands}; expected a release in force")
+    return Http404(line.format(audit=release.audit.number, stands=stands(release)))
 
 
 def _release(request: HttpRequest, row: Audit, refused: ReleaseForm | None) -> dict[str, Any]:
@@ -356,8 +358,8 @@ def _choices(design: Plan, asked: tuple[str, ...]) -> list[tuple[str, str]]:
             if group != reference:
                 contrasts.append((f"{field}={reference}|{field}={group}", f"{name}: {group} − {reference}"))
     controls = [
-        ("|".join(case_pages.CONTROLS[0]), "Placebo: changed − as filed"),
-        ("|".join(case_pages.CONTROLS[1]), "Asked again: second − first"),
+        ("|".join(case_pages.CONTROLS[0]), _("Placebo: changed − as filed")),
+        ("|".join(case_pages.CONTROLS[1]), _("Asked again: second − first")),
     ]
     choices = [*contrasts, *controls, *arms]
     wanted = "|".join(asked)

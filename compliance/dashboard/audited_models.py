@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db.models import Max, Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.records import Conclusion, Finding, Role, Severity
 from compliance.dashboard.records import finding
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from compliance.models.audits import AuditQuerySet
 
 TIERS = tuple(RiskTier.values)
-NO_AUDIT, TRIALS, RETIRED = "no audit of it is finished", "only trial runs so far", "it is retired"
+NO_AUDIT = gettext_noop("no audit of it is finished")
+TRIALS = gettext_noop("only trial runs so far")
+RETIRED = gettext_noop("it is retired")
 
 
 class Finished(NamedTuple):
@@ -168,10 +172,10 @@ def _when(item: AuditedModel) -> float:
 def _no_date(approval: str, undecided: Finished | None, trials: int) -> str:
     """Why a model has no date for its next validation."""
     if approval == Approval.RETIRED:
-        return RETIRED
+        return _(RETIRED)
     if undecided is not None:
-        return f"{undecided.number} was too small to tell"
-    return TRIALS if trials else NO_AUDIT
+        return _("{number} was too small to tell").format(number=undecided.number)
+    return _(TRIALS) if trials else _(NO_AUDIT)
 
 
 def gravest(audits: Iterable[int]) -> dict[int, Conclusion]:

@@ -10,6 +10,8 @@ from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.dashboard.cases import CaseFilter, CasePage
 from compliance.dashboard.prompts import Attributions, attribution_of
@@ -18,23 +20,23 @@ from compliance.tables.described import Column, Plain, Table
 from compliance.templatetags.plumbline import arm, arms, case_role, logits, outcome, share, words
 
 Every = Callable[[], Iterable[Mapping[str, Any]]]
-FLIPPED = {"against": "▼ against", "towards": "▲ towards"}
+FLIPPED = {"against": gettext_noop("▼ against"), "towards": gettext_noop("▲ towards")}
 
 
 def singles_table(audit: Audit, found: CasePage, every: Every) -> Table:
     """Cases, each with its answer."""
     return Table(
         name="cases",
-        title="Cases",
+        title=_("Cases"),
         kind="wraps folds",
         about=audit.number,
         rows=found.rows,
         every=every,
         columns=(
-            Column("case", "Case", lambda row: row["id"], lambda row: _case_link(audit, row["id"])),
+            Column("case", _("Case"), lambda row: row["id"], lambda row: _case_link(audit, row["id"])),
             Column("application", "", lambda row: row["cluster"]),
-            Column("role", "Role", lambda row: row["role"], lambda row: case_role(row["role"])),
-            Column("changed", "Changed", lambda row: row["changed"], lambda row: words(row["changed"])),
+            Column("role", _("Role"), lambda row: row["role"], lambda row: case_role(row["role"])),
+            Column("changed", _("Changed"), lambda row: row["changed"], lambda row: words(row["changed"])),
             *_answer_columns(),
         ),
     )
@@ -46,17 +48,19 @@ def pairs_table(audit: Audit, asked: CaseFilter, found: CasePage, every: Every, 
     drawn = get_template("compliance/_margins.html")
     return Table(
         name="pairs",
-        title="Cases",
+        title=_("Cases"),
         kind="wraps folds",
         about=audit.number,
         rows=found.rows,
         every=every,
         current=lambda row: bool(row["id_changed"] == opened),
         columns=(
-            Column("application", "Application", lambda row: row["cluster"], lambda row: _pair_link(asked, found, row)),
+            Column(
+                "application", _("Application"), lambda row: row["cluster"], lambda row: _pair_link(asked, found, row)
+            ),
             Column("case_reference", "", lambda row: row["id_reference"]),
             Column("case_changed", "", lambda row: row["id_changed"]),
-            Column("flip", "Flip", lambda row: row["flip"], _flip_cell, "nowrap"),
+            Column("flip", _("Flip"), lambda row: row["flip"], _flip_cell, "nowrap"),
             Column("reference", "", lambda row: asked.arms[0]),
             Column("changed", "", lambda row: asked.arms[1]),
             Column(
@@ -73,11 +77,11 @@ def pairs_table(audit: Audit, asked: CaseFilter, found: CasePage, every: Every, 
                 lambda row: logits(row["margin_changed"]),
                 "num",
             ),
-            Column("shift", "Shift, logits", lambda row: row["shift"], lambda row: logits(row["shift"]), "num"),
+            Column("shift", _("Shift, logits"), lambda row: row["shift"], lambda row: logits(row["shift"]), "num"),
             Column("outcome_reference", "", lambda row: row["outcome_reference"]),
             Column(
                 "outcome_changed",
-                "Scores",
+                _("Scores"),
                 lambda row: row["outcome_changed"],
                 lambda row: mark_safe(drawn.render({"row": row})),  # noqa: S308, a template escapes what it is given
             ),
@@ -96,13 +100,13 @@ def siblings_table(audit: Audit, siblings: Sequence[Mapping[str, Any]], *, case_
 
     return Table(
         name="application",
-        title="All cases of this application",
+        title=_("All cases of this application"),
         about=f"{audit.number}-{case_id}",
         rows=siblings,
         current=lambda row: row["id"] in (case_id, beside),
         columns=(
-            Column("case", "Case", lambda row: row["id"], link),
-            Column("role", "Role", lambda row: row["role"], lambda row: case_role(row["role"])),
+            Column("case", _("Case"), lambda row: row["id"], link),
+            Column("role", _("Role"), lambda row: row["role"], lambda row: case_role(row["role"])),
             *_answer_columns(),
         ),
     )
@@ -130,19 +134,23 @@ def fields_table(audit: Audit, given: Attributions, cases: Sequence[str], rows: 
         )
     return Table(
         name="fields",
-        title="Fields",
+        title=_("Fields"),
         about=f"{audit.number}-{given.test}",
         rows=rows,
-        columns=(Column("field", "Field", lambda row: row["field"], lambda row: words(row["field"])), *values, *errors),
+        columns=(
+            Column("field", _("Field"), lambda row: row["field"], lambda row: words(row["field"])),
+            *values,
+            *errors,
+        ),
     )
 
 
 def _answer_columns() -> tuple[Column, ...]:
     return (
-        Column("arms", "Stands in", _arms, lambda row: arms(row["arms"]), "long"),
-        Column("outcome", "Outcome", lambda row: row["outcome"], lambda row: outcome(row["outcome"])),
-        Column("score", "Score, logits", lambda row: row["margin"], lambda row: logits(row["margin"]), "num"),
-        Column("mass", "On answers, probability", lambda row: row["mass"], lambda row: share(row["mass"]), "num"),
+        Column("arms", _("Stands in"), _arms, lambda row: arms(row["arms"]), "long"),
+        Column("outcome", _("Outcome"), lambda row: row["outcome"], lambda row: outcome(row["outcome"])),
+        Column("score", _("Score, logits"), lambda row: row["margin"], lambda row: logits(row["margin"]), "num"),
+        Column("mass", _("On answers, probability"), lambda row: row["mass"], lambda row: share(row["mass"]), "num"),
     )
 
 
@@ -161,4 +169,4 @@ def _pair_link(asked: CaseFilter, found: CasePage, row: Mapping[str, Any]) -> Sa
 
 def _flip_cell(row: Mapping[str, Any]) -> SafeString:
     said = FLIPPED.get(row["flip"])
-    return format_html('<span class="{}">{}</span>', "strong" if said else "quiet", said or "none")
+    return format_html('<span class="{}">{}</span>', "strong" if said else "quiet", _(said) if said else _("none"))

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from django.utils.translation import gettext as _
+
 from auditor.canonical import sha256_bytes, sha256_file
 from auditor.controls import Controls
 from auditor.exceptions import reason_of
@@ -49,21 +51,19 @@ class EvidenceFolder:
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
-            raise EvidenceError(
-                f"{name}: cannot be read: {reason_of(error)}; expected a file of the evidence folder"
-            ) from error
+            raise EvidenceError(_unread(name, error)) from error
         listed = self.manifest_sha256 if name == MANIFEST else self.hashes.get(name)
         if sha256_bytes(content) != listed:
-            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {listed}")
+            raise EvidenceError(_other(name, listed))
         return content
 
     def table(self, name: str) -> Path:
         """The path of a table whose hash was checked; errors as in :meth:`read`."""
         path = self.folder / name
         if not path.is_file():
-            raise EvidenceError(f"{name}: is missing; expected a file of the evidence folder")
+            raise EvidenceError(_("{name}: is missing; expected a file of the evidence folder").format(name=name))
         if sha256_file(path) != self.hashes.get(name):
-            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
+            raise EvidenceError(_other(name, self.hashes.get(name)))
         return path
 
     @property
@@ -79,9 +79,7 @@ class EvidenceFolder:
         try:
             stat = (self.folder / name).stat()
         except OSError as error:
-            raise EvidenceError(
-                f"{name}: cannot be read: {reason_of(error)}; expected a file of the evidence folder"
-            ) from error
+            raise EvidenceError(_unread(name, error)) from error
         return name, stat.st_size, stat.st_mtime_ns, stat.st_ino
 
     def controls(self) -> Controls:
@@ -134,12 +132,12 @@ def evidence_in(folder: Path, *, of: str, manifest_sha256: str) -> EvidenceFolde
     try:
         manifest = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise EvidenceError(
-            f"{of}: {MANIFEST}: cannot be read: {reason_of(error)}; expected the evidence on this server"
-        ) from error
+        line = _("{name}: cannot be read: {reason}; expected the evidence on this server")
+        raise EvidenceError(line.format(name=f"{of}: {MANIFEST}", reason=reason_of(error))) from error
     # Whoever can write the folder can write a manifest that fits it; the archive's hash is in the database.
     if sha256_bytes(manifest) != manifest_sha256:
-        raise EvidenceError(f"{of}: {MANIFEST}: is not the one in {EVIDENCE}; expected SHA-256 {manifest_sha256}")
+        line = _("{name}: is not the one in {archive}; expected SHA-256 {sha256}")
+        raise EvidenceError(line.format(name=f"{of}: {MANIFEST}", archive=EVIDENCE, sha256=manifest_sha256))
     hashes = {line["file"]: line["sha256"] for line in json.loads(manifest)["files"]}
     return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=manifest_sha256)
 
@@ -150,13 +148,13 @@ def _manifest_in(archive: Path, recorded: str) -> str:
     try:
         with archive.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != recorded:
-                raise EvidenceError(f"{EVIDENCE}: is not the file that was recorded; expected SHA-256 {recorded}")
+                line = _("{name}: is not the file that was recorded; expected SHA-256 {sha256}")
+                raise EvidenceError(line.format(name=EVIDENCE, sha256=recorded))
             with zipfile.ZipFile(file) as opened:
                 return sha256_bytes(opened.read(MANIFEST))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise EvidenceError(
-            f"{EVIDENCE}: cannot be read: {reason_of(error)}; expected the published file on this server"
-        ) from error
+        line = _("{name}: cannot be read: {reason}; expected the published file on this server")
+        raise EvidenceError(line.format(name=EVIDENCE, reason=reason_of(error))) from error
 
 
 def chart_from(name: str, svg: str) -> Chart:
@@ -168,18 +166,29 @@ def chart_from(name: str, svg: str) -> Chart:
         If it holds anything that our charts are not drawn with: scripts, links, styles, foreign elements.
     """
     if "<!" in svg or "<?" in svg:
-        raise EvidenceError(f"{name}: holds a declaration; expected a chart drawn by an audit")
+        raise EvidenceError(_("{name}: holds a declaration; expected a chart drawn by an audit").format(name=name))
     try:
         root = ET.fromstring(svg)  # noqa: S314, declarations, and so entities, are refused above
     except ET.ParseError as error:
-        raise EvidenceError(f"{name}: is not valid SVG ({error}); expected a chart drawn by an audit") from error
+        line = _("{name}: is not valid SVG ({reason}); expected a chart drawn by an audit")
+        raise EvidenceError(line.format(name=name, reason=error)) from error
     for element in root.iter():
         known = element.tag.startswith(SVG) and element.tag.removeprefix(SVG) in ELEMENTS
         if not known or any(FORBIDDEN_ATTRIBUTE.search(key) for key in element.keys()):  # noqa: SIM118, not a dict
-            raise EvidenceError(f"{name}: holds {element.tag}; expected a chart drawn by an audit")
+            line = _("{name}: holds {element}; expected a chart drawn by an audit")
+            raise EvidenceError(line.format(name=name, element=element.tag))
     title, description = (root.findtext(f"{SVG}{part}", "") for part in ("title", "desc"))
     width, height = (int(float(root.get(side, "0"))) for side in ("width", "height"))
     return Chart(name, title, description, "", svg, width, height)
+
+
+def _unread(name: str, error: OSError) -> str:
+    line = _("{name}: cannot be read: {reason}; expected a file of the evidence folder")
+    return line.format(name=name, reason=reason_of(error))
+
+
+def _other(name: str, listed: str | None) -> str:
+    return _("{name}: is not the file the manifest lists; expected SHA-256 {sha256}").format(name=name, sha256=listed)
 
 
 def kept_file(audit: Audit, name: str) -> Path | None:

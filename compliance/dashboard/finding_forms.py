@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from compliance.access.roles import roles_with
 from compliance.actions.findings import LONGEST
+from compliance.dates import day_said
 from compliance.form_fields import field_of
 from compliance.governance.attachments import ACCEPTED, MOST_BYTES
 from compliance.governance.finding_states import FindingState, Guard, Transition
 from compliance.models import FindingRecord, LanguageModelVersion, NotePurpose
 
-FIX_HELP = f"{ACCEPTED}; at most {MOST_BYTES >> 20} MiB"
+FIX_HELP = format_lazy(_("{kinds}; at most {size} MiB"), kinds=ACCEPTED, size=MOST_BYTES >> 20)
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 
-def _text(label: str, *, required: bool = False, help_text: str = "", rows: int = 3) -> forms.CharField:
+def _text(
+    label: _StrOrPromise, *, required: bool = False, help_text: _StrOrPromise = "", rows: int = 3
+) -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
     return forms.CharField(label=label, required=required, max_length=LONGEST, widget=widget, help_text=help_text)
 
 
-def day_field(label: str, help_text: str = "", *, required: bool = False) -> forms.DateField:
+def day_field(label: _StrOrPromise, help_text: _StrOrPromise = "", *, required: bool = False) -> forms.DateField:
     """A day, chosen by the browser's own means."""
     # Browsers read the day of such a box in this form alone; any other stands there as an empty box.
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -35,8 +43,10 @@ class MoveForm(forms.Form):
 
     to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
-    said = _text("Rationale", help_text="Why, in a sentence or two; it stays with the finding.")
-    until = day_field("Accepted until", help_text="A day to come within a year, on which the finding opens again.")
+    said = _text(_("Rationale"), help_text=_("Why, in a sentence or two; it stays with the finding."))
+    until = day_field(
+        _("Accepted until"), help_text=_("A day to come within a year, on which the finding opens again.")
+    )
 
     def for_way(self, way: Transition, *, revision: int) -> MoveForm:
         """The form of one way, told from the others of the page by its identifiers, of what the page shows."""
@@ -57,24 +67,24 @@ class MoveForm(forms.Form):
 class RejectionForm(forms.Form):
     """Why a finding should be rejected; a second person confirms it."""
 
-    reason = _text("Why it is to be rejected", required=True, help_text="A second person reads it and confirms.")
+    reason = _text(_("Why it is to be rejected"), required=True, help_text=_("A second person reads it and confirms."))
     use_required_attribute = True
 
 
 class AnswerForm(forms.Form):
     """Who owns it, until when, what they say to it and what they plan."""
 
-    owner: Any = forms.ModelChoiceField(User.objects.none(), required=False, empty_label="Nobody yet")
-    due = day_field("Due date")
-    response = _text("Response", help_text="What the owner says to it.")
-    remediation = _text("Remediation plan", help_text="What will be changed, by whom, and how it will show.")
+    owner: Any = forms.ModelChoiceField(User.objects.none(), required=False, empty_label=_("Nobody yet"))
+    due = day_field(_("Due date"))
+    response = _text(_("Response"), help_text=_("What the owner says to it."))
+    remediation = _text(_("Remediation plan"), help_text=_("What will be changed, by whom, and how it will show."))
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
 
     def for_record(self, record: FindingRecord) -> AnswerForm:
         """With the members of its team to choose from, and the day that its severity allows."""
         if record.allowed_until is not None:
-            day = f"{record.allowed_until:%d %b %Y}"
-            self.fields["due"].help_text = f"It is overdue after {day} at the latest, as its severity allows."
+            words = _("It is overdue after {day} at the latest, as its severity allows.")
+            self.fields["due"].help_text = words.format(day=day_said(record.allowed_until))
         answering = {"memberships__team": record.team_id, "memberships__role__in": roles_with("answer_findingrecord")}
         members = get_user_model().objects.filter(is_active=True, **answering)
         field_of(self, "owner", forms.ModelChoiceField).queryset = members.distinct().order_by("username")
@@ -84,9 +94,9 @@ class AnswerForm(forms.Form):
 class NoteForm(forms.Form):
     """A comment, a file, or both."""
 
-    text = _text("Comment")
-    file = forms.FileField(label="File", required=False, help_text=FIX_HELP)
-    purpose = forms.ChoiceField(label="It is", choices=NotePurpose.choices, initial=NotePurpose.COMMENT)
+    text = _text(_("Comment"))
+    file = forms.FileField(label=_("File"), required=False, help_text=FIX_HELP)
+    purpose = forms.ChoiceField(label=_("It is"), choices=NotePurpose.choices, initial=NotePurpose.COMMENT)
 
     def offer(self, *, fix: bool) -> NoteForm:
         """Without a choice where evidence of a fix is not theirs to give."""
@@ -99,7 +109,7 @@ class NoteForm(forms.Form):
 class RetestForm(forms.Form):
     """On which version the design is run again."""
 
-    model: Any = forms.ModelChoiceField(LanguageModelVersion.objects.none(), label="Version", empty_label=None)
+    model: Any = forms.ModelChoiceField(LanguageModelVersion.objects.none(), label=_("Version"), empty_label=None)
     token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
 
     def offer(self, versions: Any) -> RetestForm:

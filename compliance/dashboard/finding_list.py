@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F
+from django.utils.translation import gettext as _
 
 from auditor.records import Severity
 from compliance.dashboard.finding_tables import records_table
@@ -15,16 +16,28 @@ from compliance.governance.finding_states import FindingState
 from compliance.models import FindingRecord
 from compliance.models.findings import FindingRecordRows
 from compliance.tables.described import Table
-from compliance.tables.lists import BATCH, Filter, Listing, by, named
+from compliance.tables.lists import BATCH, Filter, Listing, Sort, by, named
+from compliance.words import translated
 
 LIVE, OVERDUE, NOBODY = "live", "yes", "nobody"
-SORTS = (
-    by("severity", "Severity, worst first", "-severity_rank", "-serial", column="severity", descending=True),
-    by("due", "Due date, next first", F("due_by").asc(nulls_last=True), "-severity_rank", "-serial", column="due"),
-    by("last", "Last seen, newest first", "-last_seen", "-serial", column="last_seen", descending=True),
-    by("first", "First seen, oldest first", "first_seen", "serial", column="first_seen"),
-    by("number", "Number, newest first", "-serial", column="finding", descending=True),
-)
+
+
+def _sorts() -> tuple[Sort, ...]:
+    """The orders of the list, the usual one first."""
+    return (
+        by("severity", _("Severity, worst first"), "-severity_rank", "-serial", column="severity", descending=True),
+        by(
+            "due",
+            _("Due date, next first"),
+            F("due_by").asc(nulls_last=True),
+            "-severity_rank",
+            "-serial",
+            column="due",
+        ),
+        by("last", _("Last seen, newest first"), "-last_seen", "-serial", column="last_seen", descending=True),
+        by("first", _("First seen, oldest first"), "first_seen", "serial", column="first_seen"),
+        by("number", _("Number, newest first"), "-serial", column="finding", descending=True),
+    )
 
 
 def listing(rows: FindingRecordRows, *, now: datetime) -> Listing:
@@ -38,41 +51,41 @@ def listing(rows: FindingRecordRows, *, now: datetime) -> Listing:
         noun="finding",
         rows=rows.dated(),
         search=named("title", "language_model__name", "plan__title", numbered="serial", letter="F"),
-        hint="Number, words, model",
+        hint=_("Number, words, model"),
         filters=(
             Filter(
                 name="state",
-                label="State",
+                label=_("State"),
                 narrow=lambda found, value: found.live() if value == LIVE else found.filter(state=value),
-                offered=((LIVE, "Not settled"), *((item.value, str(item.label)) for item in FindingState)),
+                offered=((LIVE, _("Not settled")), *((item.value, str(item.label)) for item in FindingState)),
             ),
             Filter(
                 name="severity",
-                label="Severity",
+                label=_("Severity"),
                 narrow=lambda found, value: found.filter(severity=value),
-                offered=[(item.value, item.value.capitalize()) for item in reversed(Severity)],
+                offered=[(item.value, translated(item.value.capitalize())) for item in reversed(Severity)],
             ),
             Filter(
                 name="owner",
-                label="Owner",
+                label=_("Owner"),
                 narrow=_owned_by,
-                offered=((NOBODY, "Nobody yet"), *((name, name) for name in owners_of(rows))),
+                offered=((NOBODY, _("Nobody yet")), *((name, name) for name in owners_of(rows))),
             ),
             Filter(
                 name="overdue",
-                label="Date",
+                label=_("Date"),
                 narrow=lambda found, value: found.overdue(today),
-                offered=((OVERDUE, "Overdue"),),
-                every="Any",
+                offered=((OVERDUE, _("Overdue")),),
+                every=_("Any"),
             ),
             Filter(
                 name="age",
-                label="Age",
+                label=_("Age"),
                 narrow=lambda found, value: _aged(found, value, now),
                 offered=[(item.name, item.label) for item in AGES],
             ),
         ),
-        sorts=SORTS,
+        sorts=_sorts(),
         # Their keys are sorted, and only those of one page are read with what stands beside them.
         lines=lambda found: _read(list(found.values_list("pk", flat=True))),
         every=every,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
 
 from auditor.records import Measurement
 from compliance.access.roles import PERMISSIONS, Role
@@ -16,6 +17,7 @@ from compliance.dashboard.model_page import version_words
 from compliance.dashboard.records import measurement
 from compliance.governance.finding_trends import FindingTrend
 from compliance.models import FindingRecord, LanguageModelVersion, Membership, Sighting
+from compliance.sentences import in_sentence
 from reports import sentences
 
 
@@ -54,15 +56,16 @@ def sighting_lines(record: FindingRecord) -> list[SightingLine]:
 
 
 def _change(row: Sighting, before: Sighting | None) -> str:
-    words = FindingTrend(row.trend).label
+    words = str(FindingTrend(row.trend).label)
     if row.reopened:
-        words = f"{words}; opened again"
+        words = _("{change}; opened again").format(change=words)
     if before is None or before.measurement is None or row.measurement is None:
         return words
     if before.measurement.key != row.measurement.key:
-        return f"{words}: led by another measurement"
+        return _("{change}: led by another measurement").format(change=words)
     earlier, later = (sentences.shown(measurement(item)) for item in (before.measurement, row.measurement))
-    return f"{words}: {earlier} in {before.audit.number}, now {later}"
+    line = _("{change}: {earlier} in {audit}, now {later}")
+    return line.format(change=words, earlier=earlier, audit=before.audit.number, later=later)
 
 
 def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
@@ -83,7 +86,7 @@ def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
 
 def who_comments() -> str:
     """The roles that may comment, in words."""
-    return ", ".join(role.label.lower() for role in Role if WRITE in PERMISSIONS[role])
+    return ", ".join(in_sentence(role.label) for role in Role if WRITE in PERMISSIONS[role])
 
 
 def other_versions(record: FindingRecord) -> Any:
@@ -102,9 +105,11 @@ def _names(record: FindingRecord) -> dict[Role, list[str]]:
 
 def _who(role: Role | None, names: dict[Role, list[str]]) -> str:
     if role is None:
-        return "the system"
+        return _("the system")
     members = names.get(role, [])
-    return f"{role.label}: {', '.join(members)}" if members else f"{role.label}: nobody in the team yet"
+    if members:
+        return f"{role.label}: {', '.join(members)}"
+    return _("{role}: nobody in the team yet").format(role=role.label)
 
 
 def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -9,6 +9,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from compliance.dashboard.finding_page import SightingLine
 from compliance.dashboard.links import cases_link
@@ -24,22 +26,22 @@ def records_table(rows: Sequence[Any], every: Every, *, today: date, name: str =
     return Table(
         name=name,
         kind="folds",
-        title="Findings",
+        title=_("Findings"),
         rows=rows,
         every=every,
         columns=(
-            Column("finding", "Finding", lambda row: row.number, _record_cell, "long"),
+            Column("finding", _("Finding"), lambda row: row.number, _record_cell, "long"),
             Column("title", "", lambda row: row.title),
-            Column("severity", "Severity", lambda row: row.severity, lambda row: sev(row.severity)),
-            Column("state", "State", lambda row: row.stands.label, state_mark),
+            Column("severity", _("Severity"), lambda row: row.severity, lambda row: sev(row.severity)),
+            Column("state", _("State"), lambda row: row.stands.label, state_mark),
             Column("model", "", lambda row: row.language_model.name),
             Column("plan", "", lambda row: row.plan.title),
             Column("team", "", lambda row: row.team.name),
-            Column("owner", "Owner", lambda row: row.owner.get_username() if row.owner else None),
-            Column("due", "Due", lambda row: _iso(row.due_on), lambda row: due_cell(row, today), "num"),
+            Column("owner", _("Owner"), lambda row: row.owner.get_username() if row.owner else None),
+            Column("due", _("Due"), lambda row: _iso(row.due_on), lambda row: due_cell(row, today), "num"),
             Column("overdue", "", lambda row: row.overdue(today)),
             Column("first_seen", "", lambda row: row.first_seen),
-            Column("last_seen", "Last seen", lambda row: row.last_seen, _last_cell, "num"),
+            Column("last_seen", _("Last seen"), lambda row: row.last_seen, _last_cell, "num"),
             Column("audits", "", lambda row: row.seen),
             Column("accepted_until", "", lambda row: _iso(row.accepted_until)),
             Column("response", "", lambda row: row.response),
@@ -66,7 +68,7 @@ def due_cell(record: FindingRecord, today: date) -> str:
     said = plain_day(record.due_on)
     if not record.overdue(today):
         return said
-    return format_html('<span class="late">{}<span class="sr">, overdue</span></span>', said)
+    return format_html('<span class="late">{}<span class="sr">, {}</span></span>', said, _("overdue"))
 
 
 def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Table:
@@ -74,13 +76,13 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
     return Table(
         name="sightings",
         kind="folds",
-        title="Audits that saw it",
+        title=_("Audits that saw it"),
         about=record.number,
         rows=lines,
         columns=(
             Column(
                 "audit",
-                "Audit",
+                _("Audit"),
                 lambda line: line.sighting.audit.number,
                 lambda line: format_html(
                     "{} <small>{}</small>", audit_link(line.sighting.audit), line.sighting.finding.key
@@ -90,26 +92,26 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
             Column("finding", "", lambda line: line.sighting.finding.key),
             Column(
                 "version",
-                "Version",
+                _("Version"),
                 lambda line: line.version,
                 lambda line: format_html("<code>{}</code>", line.version),
             ),
             Column(
                 "finished_at",
-                "Finished",
+                _("Finished"),
                 lambda line: line.sighting.audit.finished_at,
                 lambda line: utc(line.sighting.audit.finished_at),
                 "num",
             ),
             Column(
                 "severity",
-                "Severity",
+                _("Severity"),
                 lambda line: line.sighting.finding.severity,
                 lambda line: sev(line.sighting.finding.severity),
             ),
             Column(
                 "estimate",
-                "Estimate [interval]",
+                _("Estimate [interval]"),
                 lambda line: line.measurement.estimate if line.measurement else None,
                 _estimate_cell,
                 "num",
@@ -119,11 +121,11 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
             Column("unit", "", lambda line: line.measurement.unit if line.measurement else None),
             Column("measurement", "", lambda line: line.measurement.id if line.measurement else None),
             Column("n", "n", lambda line: line.measurement.n if line.measurement else None, None, "num"),
-            Column("change", "Change", lambda line: line.change, None, "long"),
+            Column("change", _("Change"), lambda line: line.change, None, "long"),
             Column("reopened", "", lambda line: line.sighting.reopened),
             Column(
                 "conclusion",
-                "Conclusion",
+                _("Conclusion"),
                 lambda line: line.sighting.finding.conclusion,
                 lambda line: (
                     code(line.sighting.finding.conclusion) if line.sighting.finding.conclusion else numbers.DASH
@@ -137,15 +139,15 @@ def notes_table(notes: Sequence[FindingNote], record: FindingRecord) -> Table:
     """What was written and attached, newest first."""
     return Table(
         name="notes",
-        title="Comments and files",
+        title=_("Comments and files"),
         about=record.number,
         rows=notes,
         columns=(
-            Column("written_at", "When (UTC)", lambda note: note.written_at, lambda note: utc(note.written_at)),
-            Column("written_by", "Who", lambda note: note.written_by),
-            Column("purpose", "As", lambda note: note.get_purpose_display()),
-            Column("text", "What", lambda note: note.text, None, "long"),
-            Column("file", "File", lambda note: note.file_name, _file_cell),
+            Column("written_at", _("When (UTC)"), lambda note: note.written_at, lambda note: utc(note.written_at)),
+            Column("written_by", _("Who"), lambda note: note.written_by),
+            Column("purpose", _("As"), lambda note: note.get_purpose_display()),
+            Column("text", _("What"), lambda note: note.text, None, "long"),
+            Column("file", _("File"), lambda note: note.file_name, _file_cell),
             Column("size", "", lambda note: note.size or None),
             Column("sha256", "", lambda note: note.sha256),
         ),
@@ -156,22 +158,24 @@ def audit_findings_table(sightings: Sequence[Any], *, today: date, about: str) -
     """What became of the findings of one audit."""
     return Table(
         name="records",
-        title="What became of these findings",
+        title=_("What became of these findings"),
         about=about,
         rows=sightings,
         columns=(
-            Column("finding", "In this audit", lambda row: row.finding.key),
+            Column("finding", _("In this audit"), lambda row: row.finding.key),
             Column(
                 "record",
-                "Over all audits",
+                _("Over all audits"),
                 lambda row: row.record.number,
                 lambda row: format_html("{} {}", record_link(row.record), row.record.title),
                 "long",
             ),
-            Column("change", "Change", lambda row: row.get_trend_display()),
-            Column("state", "State", lambda row: row.record.stands.label, lambda row: state_mark(row.record)),
-            Column("owner", "Owner", lambda row: row.record.owner.get_username() if row.record.owner else None),
-            Column("due", "Due", lambda row: _iso(row.record.due_on), lambda row: due_cell(row.record, today), "num"),
+            Column("change", _("Change"), lambda row: row.get_trend_display()),
+            Column("state", _("State"), lambda row: row.record.stands.label, lambda row: state_mark(row.record)),
+            Column("owner", _("Owner"), lambda row: row.record.owner.get_username() if row.record.owner else None),
+            Column(
+                "due", _("Due"), lambda row: _iso(row.record.due_on), lambda row: due_cell(row.record, today), "num"
+            ),
         ),
     )
 
@@ -181,7 +185,7 @@ def _record_cell(row: Any) -> SafeString:
 
 
 def _last_cell(row: Any) -> SafeString:
-    times = "once" if row.seen == 1 else f"in {row.seen} audits"
+    times = ngettext("once", "in {count} audits", row.seen).format(count=row.seen)
     return format_html("{} <small>{}</small>", plain_day(row.last_seen.date()), times)
 
 

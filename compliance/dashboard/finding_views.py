@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
 
@@ -93,7 +94,7 @@ def move(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Calla
             actor=site_actor(request),
         )
 
-    return form, act, "The finding is moved on."
+    return form, act, _("The finding is moved on.")
 
 
 @_form_of
@@ -105,7 +106,8 @@ def reject(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Cal
     def act() -> None:
         actions.propose_rejection(record=record, reason=form.cleaned_data["reason"], actor=site_actor(request))
 
-    return form, act, "The rejection is proposed. A second person has to confirm it; until then the finding is open."
+    done = _("The rejection is proposed. A second person has to confirm it; until then the finding is open.")
+    return form, act, done
 
 
 @_form_of
@@ -113,7 +115,8 @@ def answer(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Cal
     """Set owner, due date, response and plan."""
     _require(request, ANSWER, record)
     form = AnswerForm(request.POST).for_record(record)
-    return form, lambda: actions.answer_finding(record=record, actor=site_actor(request), **form.cleaned_data), "Saved."
+    actor = site_actor(request)
+    return form, lambda: actions.answer_finding(record=record, actor=actor, **form.cleaned_data), _("Saved.")
 
 
 @_form_of
@@ -134,7 +137,7 @@ def note(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Calla
             actor=site_actor(request),
         )
 
-    return form, act, "It is added. It stays as it is."
+    return form, act, _("It is added. It stays as it is.")
 
 
 @_form_of
@@ -149,9 +152,10 @@ def retest(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Cal
         queue = settings.CELERY_TASK_DEFAULT_QUEUE
         actor = site_actor(request)
         audit = actions.retest_finding(record=record, model=said["model"], queue=queue, request_key=key, actor=actor)
-        messages.info(request, f"{audit} runs the same design on {said['model'].source}.")
+        line = _("{audit} runs the same design on {version}.")
+        messages.info(request, line.format(audit=audit, version=said["model"].source))
 
-    return form, act, "The retest is asked for."
+    return form, act, _("The retest is asked for.")
 
 
 @page
@@ -160,7 +164,7 @@ def file(request: HttpRequest, number: int, pk: int) -> HttpResponse:
     record = _record(request, number)
     row = FindingNote.objects.for_user(request.user).filter(record=record, pk=pk).exclude(sha256="").first()
     if row is None:
-        raise Http404("no such file")
+        raise Http404(_("no such file"))
     try:
         content = actions.download_attachment(note=row, actor=site_actor(request))
     except ComplianceError as error:
@@ -260,7 +264,7 @@ def _record(request: HttpRequest, number: int) -> FindingRecord:
     heavy = ("plan__design_json", "opened_in__run_json", "opened_in__model__manifest", "opened_in__data__mapping")
     record = rows.defer(*heavy).filter(serial=number).first()
     if record is None:
-        raise Http404("no such finding")
+        raise Http404(_("no such finding"))
     return record
 
 

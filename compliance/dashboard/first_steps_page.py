@@ -12,12 +12,14 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from auditor.decision_sources import PREFIX
 from auditor.plan import Plan
 from compliance.access import permissions as access
 from compliance.access.first_run import administrator_exists
 from compliance.access.roles import Role, roles_with
+from compliance.dates import moment_said
 from compliance.execution.job import JobState
 from compliance.models import (
     DEFAULT_TEAM,
@@ -35,7 +37,8 @@ from compliance.models import (
 )
 from compliance.plans.depth import Depth, depth_of_source, runnable_tests
 from compliance.registry import demonstration
-from reports.numbers import count, date
+from compliance.sentences import in_sentence
+from reports.numbers import count
 
 UNDER_WAY = (RegistrationState.WAITING, RegistrationState.REGISTERING)
 PLANS_READ = 50
@@ -90,6 +93,16 @@ class FirstSteps:
     def others(self) -> tuple[Depth, ...]:
         """What else there may be to audit."""
         return tuple(item for item in Depth if item is not self.depth)
+
+    @property
+    def for_what(self) -> str:
+        """What there is to audit, within a sentence."""
+        return in_sentence(self.depth.label)
+
+    @property
+    def ways(self) -> list[tuple[Depth, str]]:
+        """What else there may be to audit, each within a sentence."""
+        return [(item, in_sentence(item.label)) for item in self.others]
 
     @property
     def moving(self) -> bool:
@@ -185,10 +198,12 @@ def _registered(
         return _system(user, with_model), with_data
     own = replace(
         with_data,
-        title="Upload the decisions",
-        words="A table with a row an application: what was decided, and whatever else was recorded. Its columns are "
-        "described on the page, and personal data are masked there.",
-        button="Upload a table",
+        title=_("Upload the decisions"),
+        words=_(
+            "A table with a row an application: what was decided, and whatever else was recorded. Its columns are "
+            "described on the page, and personal data are masked there."
+        ),
+        button=_("Upload a table"),
         link=reverse("register_data"),
         post="",
         more=with_data.more if with_data.stage != "todo" else "",
@@ -204,16 +219,18 @@ def _system(user: Any, step: Step) -> Step:
     listed = next((row for row in rows if row.state == SystemState.LISTED), None)
     base = replace(
         step,
-        title="Register a system that answers",
-        words="An endpoint or a decision service is listed by two administrators of the team. Registering probes it: a "
-        "worker asks it questions that hold nothing of an applicant, and what it shows is its version.",
+        title=_("Register a system that answers"),
+        words=_(
+            "An endpoint or a decision service is listed by two administrators of the team. Registering probes it: a "
+            "worker asks it questions that hold nothing of an applicant, and what it shows is its version."
+        ),
         post="",
         more="",
     )
     if listed is None:
-        return replace(base, button="List a system", link=reverse("systems"))
+        return replace(base, button=_("List a system"), link=reverse("systems"))
     address = f"{reverse('register_model')}?{urlencode({'source': listed.source})}"
-    return replace(base, button=f"Register {listed.source}", link=address)
+    return replace(base, button=_("Register {name}").format(name=listed.source), link=address)
 
 
 def _decisions(data: DataSetVersion | None, step: Step) -> Step:
@@ -222,8 +239,8 @@ def _decisions(data: DataSetVersion | None, step: Step) -> Step:
         return step
     base = replace(
         step,
-        title="Register them as what is audited",
-        words="The data set is model and data at once: nobody is asked, and what it cannot show its report says.",
+        title=_("Register them as what is audited"),
+        words=_("The data set is model and data at once: nobody is asked, and what it cannot show its report says."),
         post="",
         more="",
         button="",
@@ -231,7 +248,7 @@ def _decisions(data: DataSetVersion | None, step: Step) -> Step:
     if data is None:
         return base
     address = f"{reverse('register_model')}?{urlencode({'source': f'{PREFIX}{data.name}'})}"
-    return replace(base, button=f"Register {PREFIX}{data.name}", link=address)
+    return replace(base, button=_("Register {name}").format(name=f"{PREFIX}{data.name}"), link=address)
 
 
 def _newest(kind: Any, user: Any, team: Team) -> Any:
@@ -251,28 +268,38 @@ def _asked(user: Any, team: Team) -> dict[str, Registration]:
 
 def _administrator(user: Any, team: Team) -> Step:
     if user.is_superuser:
-        who = "You administer this installation, so every step is open to you; colleagues get accounts and roles later."
+        who = _(
+            "You administer this installation, so every step is open to you; colleagues get accounts and roles later."
+        )
     else:
-        held = sorted(role.label.lower() for role in access.roles_of(user).get(team.pk, ()))
-        who = f"In the team {team} you are {', '.join(held)}." if held else f"You have no role in the team {team}."
+        held = ", ".join(sorted(in_sentence(role.label) for role in access.roles_of(user).get(team.pk, ())))
+        line = _("In the team {team} you are {roles}.") if held else _("You have no role in the team {team}.")
+        who = line.format(team=team, roles=held)
     there = administrator_exists()
-    words = who if there else "Nobody administers this installation: `python manage.py first_admin` prints the way in."
-    note = f"You are {user.get_username()}"
-    return Step(key="administrator", title="Administrator", words=words, note=note, stage="done" if there else "todo")
+    nobody = _("Nobody administers this installation: `python manage.py first_admin` prints the way in.")
+    words = who if there else nobody
+    note = _("You are {user}").format(user=user.get_username())
+    return Step(
+        key="administrator", title=_("Administrator"), words=words, note=note, stage="done" if there else "todo"
+    )
 
 
 def _worker() -> Step:
     heard = Worker.objects.listening(settings.CELERY_TASK_DEFAULT_QUEUE)
-    words = "A worker is the process that imports models, reads data and runs audits; `serve` brings one along."
-    step = Step(key="worker", title="A worker listens", words=words)
+    words = _("A worker is the process that imports models, reads data and runs audits; `serve` brings one along.")
+    step = Step(key="worker", title=_("A worker listens"), words=words)
     if heard:
         return replace(
-            step, stage="done", note=f"{len(heard)} listening" if len(heard) > 1 else f"1 listening, on {heard[0].host}"
+            step,
+            stage="done",
+            note=_("{number} listening").format(number=len(heard))
+            if len(heard) > 1
+            else _("1 listening, on {host}").format(host=heard[0].host),
         )
     return replace(
         step,
-        note="None is listening. Start one with `python manage.py worker`; a new one takes some seconds.",
-        button="Look again",
+        note=_("None is listening. Start one with `python manage.py worker`; a new one takes some seconds."),
+        button=_("Look again"),
         link=reverse("first_steps"),
     )
 
@@ -280,18 +307,20 @@ def _worker() -> Step:
 def _model(team: Team, made: LanguageModelVersion | None, asked: Registration | None) -> Step:
     step = Step(
         key="model",
-        title="Register a model",
-        words="Copies the demonstration's small mortgage underwriter into the model store and hashes every file; that "
-        "takes about a minute, and nothing leaves this machine.",
-        button=f"Register {demonstration.MODEL}",
+        title=_("Register a model"),
+        words=_(
+            "Copies the demonstration's small mortgage underwriter into the model store and hashes every file; that "
+            "takes about a minute, and nothing leaves this machine."
+        ),
+        button=_("Register {name}").format(name=demonstration.MODEL),
         post=reverse("first_steps_model", args=[team.pk]),
         more=reverse("register_model"),
-        more_words="Another model",
+        more_words=_("Another model"),
     )
     if made is not None:
         page = reverse("admin:compliance_languagemodelversion_change", args=[made.pk])
         return replace(
-            step, stage="done", note=f"{made.language_model.name}, {made.source}", more=page, more_words="Its record"
+            step, stage="done", note=f"{made.language_model.name}, {made.source}", more=page, more_words=_("Its record")
         )
     return _on_its_way(step, asked)
 
@@ -299,18 +328,20 @@ def _model(team: Team, made: LanguageModelVersion | None, asked: Registration | 
 def _data(team: Team, made: DataSetVersion | None, asked: Registration | None) -> Step:
     step = Step(
         key="data",
-        title="Register data",
-        words="Enters the demonstration's 1,989 real mortgage applications (Boston, 1990–91) with the meaning of every "
-        "field.",
-        button=f"Register {demonstration.DATA}",
+        title=_("Register data"),
+        words=_(
+            "Enters the demonstration's 1,989 real mortgage applications (Boston, 1990–91) with the meaning of every "
+            "field."
+        ),
+        button=_("Register {name}").format(name=demonstration.DATA),
         post=reverse("first_steps_data", args=[team.pk]),
         more=reverse("register_data"),
-        more_words="Another table",
+        more_words=_("Another table"),
     )
     if made is not None:
         page = reverse("admin:compliance_datasetversion_change", args=[made.pk])
-        note = f"{made.name}, {count(made.rows)} applications"
-        return replace(step, stage="done", note=note, more=page, more_words="Its record")
+        note = _("{name}, {rows} applications").format(name=made.name, rows=count(made.rows))
+        return replace(step, stage="done", note=note, more=page, more_words=_("Its record"))
     return _on_its_way(step, asked)
 
 
@@ -321,69 +352,73 @@ def _on_its_way(step: Step, asked: Registration | None) -> Step:
         step,
         note=asked.get_state_display(),
         more=reverse("registration", args=[asked.public_id]),
-        more_words=f"Registration of {asked.name}",
+        more_words=_("Registration of {name}").format(name=asked.name),
     )
     if asked.state in UNDER_WAY:
-        return replace(seen, stage="moving", note=f"{seen.note}: a worker does it")
+        return replace(seen, stage="moving", note=_("{state}: a worker does it").format(state=seen.note))
     return replace(seen, error=asked.error)
 
 
 def _plan(team: Team, made: PlanVersion | None, depth: Depth) -> Step:
     step = Step(
         key="plan",
-        title="Register a plan",
-        words="Keeps the design, which says what is asked and what counts as a difference, under its hash; once "
-        "registered it is never changed.",
-        button="Register this plan",
+        title=_("Register a plan"),
+        words=_(
+            "Keeps the design, which says what is asked and what counts as a difference, under its hash; once "
+            "registered it is never changed."
+        ),
+        button=_("Register this plan"),
         post=f"{reverse('first_steps_plan', args=[team.pk])}?depth={depth}",
         more=reverse("plan_new"),
-        more_words="Write another plan",
+        more_words=_("Write another plan"),
     )
     if made is None:
         return step
     page = reverse("admin:compliance_planversion_change", args=[made.pk])
-    return replace(step, stage="done", note=made.title, more=page, more_words="Its record")
+    return replace(step, stage="done", note=made.title, more=page, more_words=_("Its record"))
 
 
 def _run(made: dict[Any, Any], newest: Audit | None, reported: Audit | None) -> Step:
     step = Step(
         key="run",
-        title="Run the audit",
-        words="Shows what the audit costs in prompts, minutes and memory; a second button there starts it.",
+        title=_("Run the audit"),
+        words=_("Shows what the audit costs in prompts, minutes and memory; a second button there starts it."),
     )
     if reported is not None:
-        return replace(step, stage="done", note=f"{reported} is finished")
+        return replace(step, stage="done", note=_("{audit} is finished").format(audit=reported))
     if newest is not None:
         page = newest.get_absolute_url()
         if newest.active:
-            note = f"{newest}: {newest.get_state_display().lower()}"
-            return replace(step, stage="moving", note=note, more=page, more_words="Watch it", audit=newest)
-        error = newest.error.splitlines()[0] if newest.error else f"{newest}: {newest.get_state_display().lower()}"
-        return replace(step, error=error, button=f"Go on with {newest}", link=page)
+            note = f"{newest}: {in_sentence(newest.get_state_display())}"
+            return replace(step, stage="moving", note=note, more=page, more_words=_("Watch it"), audit=newest)
+        error = newest.error.splitlines()[0] if newest.error else f"{newest}: {in_sentence(newest.get_state_display())}"
+        return replace(step, error=error, button=_("Go on with {audit}").format(audit=newest), link=page)
     if not all(made.values()):
         return step
     model, data, plan = (row.pk for row in made.values())
     address = f"{reverse('audit_request')}?plans={plan}&models={model}&data={data}"
-    return replace(step, button="Estimate the audit", link=address)
+    return replace(step, button=_("Estimate the audit"), link=address)
 
 
 def _report(reported: Audit | None) -> Step:
     step = Step(
         key="report",
-        title="Read the report",
-        words="The verdict, the findings and every number with the cases behind it, and a PDF that can be verified "
-        "without this site.",
+        title=_("Read the report"),
+        words=_(
+            "The verdict, the findings and every number with the cases behind it, and a PDF that can be verified "
+            "without this site."
+        ),
     )
     if reported is None:
         return step
     return replace(
         step,
         stage="done",
-        note=f"Finished {date(reported.finished_at.isoformat())}" if reported.finished_at else "",
-        button=f"Open {reported}",
+        note=_("Finished {when}").format(when=moment_said(reported.finished_at)) if reported.finished_at else "",
+        button=_("Open {audit}").format(audit=reported),
         link=reported.get_absolute_url(),
         more=reverse("download", args=[reported.number, "report.pdf"]) if "report.pdf" in reported.files else "",
-        more_words="Download report.pdf",
+        more_words=_("Download report.pdf"),
     )
 
 
@@ -401,8 +436,8 @@ def _allowed(step: Step, user: Any, team: Team) -> Step:
     if needed is None or step.stage == "done" or access.may(user, needed, team.pk):
         return step
     roles = ", ".join(sorted(str(Role(role).label) for role in roles_with(needed)))
-    missing = f"Open to: {roles}. Whoever administers the installation gives roles, under Memberships."
-    return replace(step, missing=missing, button="", post="", link="")
+    line = _("Open to: {roles}. Whoever administers the installation gives roles, under Memberships.")
+    return replace(step, missing=line.format(roles=roles), button="", post="", link="")
 
 
 def _one_at_a_time(steps: Any) -> Any:

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from compliance import actions
@@ -44,7 +45,7 @@ def _button(step: str, act: Callable[[HttpRequest, Team, Actor], Any]) -> Callab
     def view(request: HttpRequest, team: int) -> HttpResponse:
         found = Team.objects.for_user(request.user).filter(pk=team).first()
         if found is None:
-            raise Http404("no such team")
+            raise Http404(_("no such team"))
         access.require(request.user, NEEDED[step], found.pk)
         actor = site_actor(request)
         try:
@@ -63,12 +64,15 @@ def _register_plan(request: HttpRequest, team: Team, actor: Actor) -> None:
     plan = plans.get(name)
     if plan is None:
         names = ", ".join(plans)
-        raise StateError(f"plan {name[:80]!r}: is not a ready-made plan; expected one of: {names}")
+        line = _("plan {name}: is not a ready-made plan; expected one of: {names}")
+        raise StateError(line.format(name=repr(name[:80]), names=names))
     actions.register_plan(plan=plan, team=team, actor=actor)
 
 
 register_model = _button(
-    "model", lambda _, team, actor: demonstration.ask_for(Registration.MODEL, team=team, actor=actor)
+    "model", lambda request, team, actor: demonstration.ask_for(Registration.MODEL, team=team, actor=actor)
 )
-register_data = _button("data", lambda _, team, actor: demonstration.ask_for(Registration.DATA, team=team, actor=actor))
+register_data = _button(
+    "data", lambda request, team, actor: demonstration.ask_for(Registration.DATA, team=team, actor=actor)
+)
 register_plan = _button("plan", _register_plan)

@@ -17,35 +17,41 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, pgettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from compliance import actions
 from compliance.audits.pace import TimeLeft, left_of, paces_of, pieces_before, pieces_of, time_left
+from compliance.dates import moment_said
 from compliance.exceptions import ComplianceError
 from compliance.execution.job import JobState
 from compliance.execution.runner import phase_of
 from compliance.governance.events import Actor, site_actor
 from compliance.models import Audit, ChunkState, Event, Worker
-from reports import numbers
+from compliance.sentences import in_sentence
+from compliance.words import translated
 
 LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
 STOP_POLLING = 286
 REASON = "asked for on the site"
+#: What :func:`phase_of` says of chunks that are of no test.
+BUSY = (gettext_noop("scoring"), gettext_noop("asking"), gettext_noop("asking again"))
 BESIDE = ("plan", "model__language_model", "data", "design_decision")
 
 SAID = {
-    "audit.requested": "asked for by {actor}",
-    "audit.started": "frozen; its number of prompts is known",
-    "audit.running": "scoring begins",
-    "audit.resumed": "gone on with by {actor}",
-    "audit.stop_requested": "{actor} asked it to stop",
-    "audit.stopped": "stopped; what was scored is kept",
-    "audit.force_stopped": "stopped by force by {actor}; what was scored is kept",
-    "audit.paused": "paused: the system that is asked does not go on; what was answered is kept",
-    "audit.failed": "failed",
-    "audit.finished": "finished",
+    "audit.requested": gettext_noop("asked for by {actor}"),
+    "audit.started": gettext_noop("frozen; its number of prompts is known"),
+    "audit.running": gettext_noop("scoring begins"),
+    "audit.resumed": gettext_noop("gone on with by {actor}"),
+    "audit.stop_requested": gettext_noop("{actor} asked it to stop"),
+    "audit.stopped": gettext_noop("stopped; what was scored is kept"),
+    "audit.force_stopped": gettext_noop("stopped by force by {actor}; what was scored is kept"),
+    "audit.paused": gettext_noop("paused: the system that is asked does not go on; what was answered is kept"),
+    "audit.failed": gettext_noop("failed"),
+    "audit.finished": gettext_noop("finished"),
 }
 
 
@@ -127,7 +133,7 @@ retry = _button(
 def _audit(request: HttpRequest, number: int) -> Audit:
     found = Audit.objects.for_user(request.user).filter(serial=number).select_related(*BESIDE).first()
     if found is None:
-        raise Http404("no such audit")
+        raise Http404(_("no such audit"))
     return found
 
 
@@ -146,6 +152,7 @@ def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
     force_at = audit.stop_requested_at + FORCE_AFTER if stopping and audit.stop_requested_at else None
     return {
         "audit": audit,
+        "state_words": in_sentence(audit.get_state_display()),
         "now": now,
         "percent": round(100 * audit.prompts_done / audit.prompts) if audit.prompts else 0,
         "phases": _phases(audit, counts),
@@ -173,10 +180,12 @@ def _left(audit: Audit, counts: dict[str, Any]) -> tuple[TimeLeft | None, str]:
     left, own = left_of(audit), paces_of(pieces_of(audit))
     found = time_left(left, own, workers=counts["running"])
     if found is not None:
-        return found, "of this run"
+        return found, _("of this run")
     # A kind that this run has not come to yet goes by what it took before.
     found = time_left(left, {**paces_of(pieces_before(audit)), **own}, workers=counts["running"])
-    return found, "of this run and of earlier ones of the model here" if own else "of earlier runs of the model here"
+    if own:
+        return found, _("of this run and of earlier ones of the model here")
+    return found, _("of earlier runs of the model here")
 
 
 def _in_hand(audit: Audit, now: datetime) -> InHand | None:
@@ -191,7 +200,9 @@ def _in_hand(audit: Audit, now: datetime) -> InHand | None:
 def _stopped_words(audit: Audit) -> str:
     ended = Event.objects.filter(object=audit.number, action__in=("audit.stopped", "audit.force_stopped"))
     moment = ended.order_by("-seq").values_list("ts", flat=True).first()
-    return f"Stopped on {numbers.date(moment)}." if moment else "Stopped."
+    if not moment:
+        return _("Stopped.")
+    return _("Stopped on {when}.").format(when=moment_said(datetime.fromisoformat(moment)))
 
 
 def _rate(audit: Audit, now: datetime) -> float | None:
@@ -209,13 +220,12 @@ def _rate(audit: Audit, now: datetime) -> float | None:
 def _phases(audit: Audit, counts: dict[str, Any]) -> list[Phase]:
     scored = audit.frozen and counts["done"] == counts["all"]
     at = 2 if scored else 1 if audit.frozen else 0
-    now = f"; now {phase_of(counts['kind'])}" if counts["kind"] and not scored else ""
-    notes = (
-        f"{audit.prompts:,} prompts in {counts['all']:,} chunks" if audit.frozen else "",
-        f"chunk {counts['done']:,} of {counts['all']:,} is done{now}" if audit.frozen else "",
-        "",
+    names = (
+        _("Read the data, render the prompts, freeze the run"),
+        pgettext("phase of a run", "Score"),
+        _("Conclude and write the report"),
     )
-    names = ("Read the data, render the prompts, freeze the run", "Score", "Conclude and write the report")
+    notes = _notes(audit, counts, scored=scored) if audit.frozen else ("", "", "")
     under_way = audit.active
     return [
         Phase(
@@ -227,24 +237,45 @@ def _phases(audit: Audit, counts: dict[str, Any]) -> list[Phase]:
     ]
 
 
+def _notes(audit: Audit, counts: dict[str, Any], *, scored: bool) -> tuple[str, str, str]:
+    """What stands beside each phase once the run is frozen."""
+    done, every = f"{counts['done']:,}", f"{counts['all']:,}"
+    frozen = _("{prompts} prompts in {chunks} chunks").format(prompts=f"{audit.prompts:,}", chunks=every)
+    if not counts["kind"] or scored:
+        return frozen, _("chunk {done} of {all} is done").format(done=done, all=every), ""
+    line = _("chunk {done} of {all} is done; now {phase}")
+    return frozen, line.format(done=done, all=every, phase=translated(phase_of(counts["kind"]))), ""
+
+
 def _log(audit: Audit) -> list[Line]:
     events = Event.objects.filter(object=audit.number, action__startswith="audit.").order_by("-seq")[:LOG_LINES]
     lines = [
         Line(
             at=datetime.fromisoformat(event.ts),
-            text=SAID.get(event.action, event.action).format(actor=event.actor),
+            text=_(SAID.get(event.action, event.action)).format(actor=event.actor),
             warning=event.action in ("audit.failed", "audit.force_stopped", "audit.paused"),
         )
         for event in events
     ]
     done = audit.chunks.filter(done_at__isnull=False).order_by("-done_at")
     lines += [
-        Line(at=at, text=f"chunk {index}: {prompts} prompts" + (f", lost {lost} times before" if lost else ""))
+        Line(at=at, text=_scored(index, prompts, lost))
         for at, index, prompts, lost in done.values_list("done_at", "index", "prompts", "lost")[:LOG_LINES]
     ]
     lines.sort(key=lambda line: line.at or timezone.now(), reverse=True)
     troubled = audit.chunks.exclude(error="").order_by("index").values_list("index", "error")[:LOG_LINES]
     return [
-        *(Line(at=None, text=f"chunk {index} was given back: {error}", warning=True) for index, error in troubled),
+        *(Line(at=None, text=_given_back(index, error), warning=True) for index, error in troubled),
         *lines[:LOG_LINES],
     ]
+
+
+def _scored(index: int, prompts: int, lost: int) -> str:
+    if not lost:
+        return _("chunk {index}: {prompts} prompts").format(index=index, prompts=prompts)
+    line = _("chunk {index}: {prompts} prompts, lost {lost} times before")
+    return line.format(index=index, prompts=prompts, lost=lost)
+
+
+def _given_back(index: int, error: str) -> str:
+    return _("chunk {index} was given back: {error}").format(index=index, error=error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from compliance.access import permissions as access
 from compliance.dashboard import audited_models, list_tables
@@ -32,45 +33,45 @@ def listing(request: HttpRequest, *, now: datetime) -> Listing:
         noun="model",
         rows=lines_of(request, audits, now=now),
         search=_holding,
-        hint="Name, owner, purpose",
+        hint=_("Name, owner, purpose"),
         filters=(
             Filter(
                 name="tier",
-                label="Tier",
+                label=_("Tier"),
                 narrow=_where(lambda line, value: str(line["audited"].tier) == value),
                 offered=[(str(tier), str(tier)) for tier in audited_models.TIERS],
             ),
             Filter(
                 name="conclusion",
-                label="Last conclusion",
+                label=_("Last conclusion"),
                 narrow=_where(lambda line, value: line["audited"].basis and line["audited"].basis.conclusion == value),
                 offered=[(code.value, conclusion_said(code.value)) for code in wording.CONCLUSION_ORDER],
             ),
             Filter(
                 name="use",
-                label="Use",
+                label=_("Use"),
                 narrow=_where(lambda line, value: (line["model"].approval == Approval.RETIRED) is (value == RETIRED)),
-                offered=((IN_USE, "In use"), (RETIRED, "Retired")),
+                offered=((IN_USE, _("In use")), (RETIRED, _("Retired"))),
             ),
             Filter(
                 name="audited",
-                label="Standing",
+                label=_("Standing"),
                 narrow=_where(lambda line, value: (line["audited"].basis is not None) is (value == AUDITED)),
-                offered=((AUDITED, "Stands on an audit"), (NEVER, "None yet")),
+                offered=((AUDITED, _("Stands on an audit")), (NEVER, _("None yet"))),
             ),
             Filter(
                 name="overdue",
-                label="Revalidation",
+                label=_("Revalidation"),
                 narrow=_where(lambda line, value: line["days"] > 0),
-                offered=(("yes", "Overdue"),),
-                every="Any",
+                offered=(("yes", _("Overdue")),),
+                every=_("Any"),
             ),
         ),
         sorts=(
-            _by("audited", "Last audited first", lambda line: -_finished(line), column="audit", descending=True),
-            _by("due", "Revalidation due, next first", _due, column="due"),
-            _by("name", "Name", lambda line: 0, column="model"),
-            _by("tier", "Tier", lambda line: line["audited"].tier, column="tier"),
+            _by("audited", _("Last audited first"), lambda line: -_finished(line), column="audit", descending=True),
+            _by("due", _("Revalidation due, next first"), _due, column="due"),
+            _by("name", _("Name"), lambda line: 0, column="model"),
+            _by("tier", _("Tier"), lambda line: line["audited"].tier, column="tier"),
         ),
         lines=lambda found: _completed(audits, list(found)),
         every=lambda found: _completed(audits, list(found)),

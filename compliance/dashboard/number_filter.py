@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from auditor.records import Measurement
 from compliance.dashboard.asked import choice
+from compliance.words import translated
 from reports import wording
 from reports.blocks import Numbers
 
@@ -59,11 +61,11 @@ def choices_of(numbers: Numbers) -> Choices:
     groups = sorted({item.subject["group"] for item in items if item.subject.get("group")})
     said = {item.conclusion or NONE_DRAWN for item in items}
     codes = [code.value for code in wording.CONCLUSION_ORDER if code.value in said]
-    words = [(code, wording.sentence_case(wording.conclusion_words(code))) for code in codes]
+    words = [(code, translated(wording.sentence_case(wording.conclusion_words(code)))) for code in codes]
     return Choices(
         tests=_named(tuple(tests)),
         groups=tuple((group, group) for group in groups),
-        conclusions=(*words, *(((NONE_DRAWN, "None is drawn"),) if NONE_DRAWN in said else ())),
+        conclusions=(*words, *(((NONE_DRAWN, _("None is drawn")),) if NONE_DRAWN in said else ())),
     )
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from auditor.controls import Controls
 from auditor.environment import Environment
 from auditor.exceptions import InputError
@@ -73,7 +75,8 @@ def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
     """
     result = kept_file(audit, "result.json")
     if result is None:
-        raise EvidenceError("result.json: is not on this server as it was recorded; expected the published file")
+        line = _("{name}: is not on this server as it was recorded; expected the published file")
+        raise EvidenceError(line.format(name="result.json"))
     with as_recorded():
         return story_of(
             evidence.folder,

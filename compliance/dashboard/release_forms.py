@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy as _
 
 from compliance.access.roles import Role
 from compliance.form_fields import field_of
@@ -17,25 +18,28 @@ from compliance.models import Audit
 class WithdrawalForm(forms.Form):
     """That it is meant."""
 
-    confirmed = forms.BooleanField(label="Its pages and files are shown no more, from now on")
+    confirmed = forms.BooleanField(label=_("Its pages and files are shown no more, from now on"))
 
 
 class ReleaseForm(forms.Form):
     """To whom, until when, why; and that it is meant."""
 
-    reader: Any = forms.ModelChoiceField(User.objects.none(), label="Examiner", empty_label=None)
+    reader: Any = forms.ModelChoiceField(User.objects.none(), label=_("Examiner"), empty_label=None)
     until = forms.DateField(
-        label="Until",
+        label=_("Until"),
         # Browsers read the day of such a box in this form alone; any other stands there as an empty box.
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text="The last day on which it is shown, until midnight UTC.",
+        help_text=_("The last day on which it is shown, until midnight UTC."),
     )
     reason = forms.CharField(
-        max_length=500, widget=forms.Textarea(attrs={"rows": 2}), help_text="The examiner reads it on the cover page."
+        label=_("Reason"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("The examiner reads it on the cover page."),
     )
     confirmed = forms.BooleanField(
-        label="I looked at what is in it",
-        help_text="Prompts and answers with fields of applications, and files that the examiner can take away.",
+        label=_("I looked at what is in it"),
+        help_text=_("Prompts and answers with fields of applications, and files that the examiner can take away."),
     )
 
     def for_audit(self, audit: Audit) -> ReleaseForm:

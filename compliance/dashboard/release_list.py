@@ -8,6 +8,8 @@ from typing import Any
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access import permissions as access
 from compliance.dashboard.list_pages import list_page
@@ -16,7 +18,7 @@ from compliance.dashboard.releases import releases_table
 from compliance.models import Release
 from compliance.tables.lists import Filter, Listing, by, named
 
-STANDS = {"open": "Open", "over": "Over", "withdrawn": "Withdrawn"}
+STANDS = {"open": gettext_noop("Open"), "over": gettext_noop("Over"), "withdrawn": gettext_noop("Withdrawn")}
 
 
 def _standing(rows: Any, value: str, now: datetime) -> Any:
@@ -35,19 +37,19 @@ def listing(user: Any, *, now: datetime) -> Listing:
         search=named(
             "reader__username", "released_by", "reason", "audit__plan__title", numbered="audit__serial", letter="A"
         ),
-        hint="Audit, examiner, reason",
+        hint=_("Audit, examiner, reason"),
         filters=(
             Filter(
                 name="stands",
-                label="Stands",
+                label=_("Stands"),
                 narrow=lambda rows, value: _standing(rows, value, now),
-                offered=tuple(STANDS.items()),
+                offered=[(name, _(words)) for name, words in STANDS.items()],
             ),
         ),
         sorts=(
-            by("newest", "Newest first", "-released_at", "-pk", column="released_at", descending=True),
-            by("ends", "Ends, next first", "expires_at", "pk", column="stands"),
-            by("audit", "Audit, newest first", "-audit__serial", "-pk", column="audit", descending=True),
+            by("newest", _("Newest first"), "-released_at", "-pk", column="released_at", descending=True),
+            by("ends", _("Ends, next first"), "expires_at", "pk", column="stands"),
+            by("audit", _("Audit, newest first"), "-audit__serial", "-pk", column="audit", descending=True),
         ),
         table=lambda rows, every: releases_table(rows, every, own=False),
     )

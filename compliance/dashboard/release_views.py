@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST
 
@@ -57,8 +58,8 @@ def _cover(request: HttpRequest, release: Release, form: WithdrawalForm, *, stat
         "files": files,
         "check": check_lines(audit, files),
         "names": " ".join(f"{audit.number}-{item.name}" for item in files),
-        "in_it": IN_IT,
-        "not_in_it": NOT_IN_IT,
+        "in_it": [_(item) for item in IN_IT],
+        "not_in_it": [_(item) for item in NOT_IN_IT],
         "mine": release.reader_id == request.user.pk,
         "may_withdraw": release.current and access.may(request.user, "delete_release", audit.team_id),
         "form": form,
@@ -74,7 +75,7 @@ def release(request: HttpRequest, number: int) -> HttpResponseBase:
     audit = audit_views.find_audit(request, number)
     access.require(request.user, "add_release", audit.team_id)
     if not audit.complete:
-        raise Http404("an audit that has not finished has nothing to release")
+        raise Http404(_("an audit that has not finished has nothing to release"))
     form = ReleaseForm(request.POST).for_audit(audit)
     if not form.is_valid():
         return audit_views.audit_page_of(request, audit, releasing=form, status=400)
@@ -86,7 +87,8 @@ def release(request: HttpRequest, number: int) -> HttpResponseBase:
     except ComplianceError as error:
         form.add_error(None, str(error))
         return audit_views.audit_page_of(request, audit, releasing=form, status=409)
-    messages.success(request, f"{audit.number} is released to {said['reader']}. This is the cover page that they read.")
+    line = _("{audit} is released to {reader}. This is the cover page that they read.")
+    messages.success(request, line.format(audit=audit.number, reader=said["reader"]))
     return redirect("released", made.pk)
 
 
@@ -102,7 +104,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         return _cover(request, found, form, status=400)
     try:
         actions.withdraw_release(release=found, actor=site_actor(request))
-        messages.success(request, "The release is withdrawn. Its pages and files are shown no more, from now on.")
+        messages.success(request, _("The release is withdrawn. Its pages and files are shown no more, from now on."))
     except ComplianceError as error:
         messages.error(request, str(error))
     return redirect("released", found.pk)
@@ -114,7 +116,7 @@ def _release(request: HttpRequest, pk: int) -> Release:
     known = Q(pk__in=mine.order_by().values("pk")) | Q(pk__in=seen.order_by().values("pk"))
     found = _light(Release.objects.filter(known)).filter(pk=pk).first()
     if found is None:
-        raise Http404("no such release")
+        raise Http404(_("no such release"))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from compliance.access.permissions import teams_where
 from compliance.actions.schedules import RUN
@@ -37,18 +38,20 @@ class DesignChoice(PlanChosen):
 class ScheduleForm(forms.Form):
     """Which design runs again, on which model and data, and when."""
 
-    plan = DesignChoice(PlanVersion.objects.none(), label="Design", help_text="Only approved designs are offered.")
+    plan = DesignChoice(
+        PlanVersion.objects.none(), label=_("Design"), help_text=_("Only approved designs are offered.")
+    )
     language_model: Any = forms.ModelChoiceField(
-        LanguageModel.objects.none(), label="Model", help_text="Each run is of the version registered last."
+        LanguageModel.objects.none(), label=_("Model"), help_text=_("Each run is of the version registered last.")
     )
     every_months = forms.IntegerField(
-        label="Every so many months",
+        label=_("Every so many months"),
         required=False,
         min_value=1,
         max_value=MOST_MONTHS,
-        help_text="Empty: on the date of the model's tier, which moves with every audit that counts.",
+        help_text=_("Empty: on the date of the model's tier, which moves with every audit that counts."),
     )
-    first_on = day_field("First day", "Empty: the date of the tier, if there is one; today if it is past.")
+    first_on = day_field(_("First day"), _("Empty: the date of the tier, if there is one; today if it is past."))
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -66,7 +69,11 @@ class ScheduleForm(forms.Form):
         field_of(self, "language_model", forms.ModelChoiceField).queryset = models
         # Not declared above, where its name is that of what a form was sent.
         self.fields["data"] = forms.ModelChoiceField(
-            data, label="Data", required=False, empty_label="None", help_text="None for a file of decisions alone."
+            data,
+            label=_("Data"),
+            required=False,
+            empty_label=_("None"),
+            help_text=_("None for a file of decisions alone."),
         )
         self.order_fields(("plan", "language_model", "data", "every_months", "first_on"))
 
@@ -76,7 +83,7 @@ class ScheduleMoveForm(forms.Form):
 
     to = forms.ChoiceField(choices=ScheduleState.choices, widget=forms.HiddenInput)
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
-    next_on = day_field("Next day", "One that is past starts at once, and once.")
+    next_on = day_field(_("Next day"), _("One that is past starts at once, and once."))
 
     def for_way(self, to: ScheduleState, schedule: AuditSchedule) -> ScheduleMoveForm:
         """The form of one way, told from the others of the page by its identifiers."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from compliance.dashboard.list_tables import audit_link
 from compliance.models import AuditSchedule, Event, ScheduleState
@@ -19,27 +20,27 @@ def schedules_table(rows: Iterable[AuditSchedule], every: Callable[[], Iterable[
     """Schedules, the next first."""
     return Table(
         name="schedules",
-        title="Schedules",
+        title=_("Schedules"),
         rows=rows,
         every=every,
         columns=(
-            Column("schedule", "Schedule", lambda row: row.pk, _link),
-            Column("design", "Design", lambda row: row.plan.title, None, "long"),
-            Column("model", "Model", lambda row: row.language_model.name),
+            Column("schedule", _("Schedule"), lambda row: row.pk, _link),
+            Column("design", _("Design"), lambda row: row.plan.title, None, "long"),
+            Column("model", _("Model"), lambda row: row.language_model.name),
             Column("team", "", lambda row: row.team.name),
-            Column("rhythm", "How often", lambda row: row.rhythm),
+            Column("rhythm", _("How often"), lambda row: row.rhythm),
             Column("every_months", "", lambda row: row.every_months),
-            Column("state", "State", lambda row: row.get_state_display(), _state),
+            Column("state", _("State"), lambda row: row.get_state_display(), _state),
             Column("problem", "", lambda row: row.problem),
-            Column("next_on", "Next day", _next, lambda row: plain_day(_day(row)) or numbers.DASH, "num"),
-            Column("last_audit", "Last audit", _last, _last_cell),
-            Column("made_by", "By", lambda row: row.made_by),
+            Column("next_on", _("Next day"), _next, lambda row: plain_day(_day(row)) or numbers.DASH, "num"),
+            Column("last_audit", _("Last audit"), _last, _last_cell),
+            Column("made_by", _("By"), lambda row: row.made_by),
         ),
     )
 
 
 def _link(row: AuditSchedule) -> str:
-    return format_html('<a href="{}">Schedule {}</a>', row.get_absolute_url(), row.pk)
+    return format_html('<a href="{}">{}</a>', row.get_absolute_url(), _("Schedule {number}").format(number=row.pk))
 
 
 def _state(row: AuditSchedule) -> str:
@@ -72,12 +73,12 @@ def happened_table(lines: Sequence[tuple[Event, str]]) -> Table:
     """What happened to a schedule, newest first."""
     return Table(
         name="history",
-        title="History",
+        title=_("History"),
         rows=lines,
         columns=(
-            Column("seq", "Event", lambda line: line[0].seq, None, "num"),
-            Column("at", "When", lambda line: _at(line[0]), lambda line: utc(_at(line[0]))),
-            Column("by", "By", lambda line: line[0].actor),
-            Column("what", "What", lambda line: line[1], None, "long"),
+            Column("seq", _("Event"), lambda line: line[0].seq, None, "num"),
+            Column("at", _("When"), lambda line: _at(line[0]), lambda line: utc(_at(line[0]))),
+            Column("by", _("By"), lambda line: line[0].actor),
+            Column("what", _("What"), lambda line: line[1], None, "long"),
         ),
     )

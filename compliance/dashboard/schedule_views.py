@@ -14,6 +14,8 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -27,6 +29,7 @@ from compliance.dashboard.schedule_forms import ScheduleForm, ScheduleMoveForm
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import AuditSchedule, Event, ScheduleState
+from compliance.sentences import in_sentence
 from compliance.tables.lists import SEARCH, typed
 from compliance.tables.pages import page_of
 from compliance.templatetags.plumbline import plain_day
@@ -34,18 +37,18 @@ from compliance.templatetags.plumbline import plain_day
 LINES, BATCH, EVENTS_SHOWN = 25, 200, 50
 REFUSED, WRONG = 409, 400
 SAID = {
-    "schedule.made": "scheduled, first for {next_on}",
-    "schedule.started": "{audit} started for {due}; next on {next_on}",
-    "schedule.held": "could not start for {due}: {problem}",
-    "schedule.moved": "moved with the tier from {from} to {to}",
-    "schedule.paused": "paused",
-    "schedule.resumed": "gone on with, next on {next_on}",
-    "schedule.ended": "ended",
+    "schedule.made": gettext_noop("scheduled, first for {next_on}"),
+    "schedule.started": gettext_noop("{audit} started for {due}; next on {next_on}"),
+    "schedule.held": gettext_noop("could not start for {due}: {problem}"),
+    "schedule.moved": gettext_noop("moved with the tier from {from} to {to}"),
+    "schedule.paused": gettext_noop("paused"),
+    "schedule.resumed": gettext_noop("gone on with, next on {next_on}"),
+    "schedule.ended": gettext_noop("ended"),
 }
 VERBS = {
-    ScheduleState.PAUSED: "Pause",
-    ScheduleState.ACTIVE: "Go on",
-    ScheduleState.ENDED: "End this schedule",
+    ScheduleState.PAUSED: gettext_noop("Pause"),
+    ScheduleState.ACTIVE: gettext_noop("Go on"),
+    ScheduleState.ENDED: gettext_noop("End this schedule"),
 }
 
 
@@ -95,7 +98,8 @@ def new(request: HttpRequest) -> HttpResponse:
     except ComplianceError as error:
         form.add_error(None, str(error))
         return _form(request, form, status=REFUSED)
-    messages.success(request, f"It is scheduled; the first run is on {plain_day(row.next_on)}.")
+    line = _("It is scheduled; the first run is on {day}.")
+    messages.success(request, line.format(day=plain_day(row.next_on)))
     return redirect(row)
 
 
@@ -128,7 +132,8 @@ def move(request: HttpRequest, pk: int) -> HttpResponseBase:
         form.add_error(None, str(error))
         row.refresh_from_db()
         return _page(request, row, form, status=REFUSED)
-    messages.success(request, f"The schedule is {row.get_state_display().lower()}.")
+    line = _("The schedule is {state}.")
+    messages.success(request, line.format(state=in_sentence(row.get_state_display())))
     return redirect(row)
 
 
@@ -144,7 +149,7 @@ def _page(
     events = Event.objects.for_user(request.user).filter(object=row.event_object, team=row.team_id)
     context = {
         "row": row,
-        "moves": [(VERBS[to], to, _kept(sent, to, row)) for to in TRANSITIONS[stands]] if may else [],
+        "moves": [(_(VERBS[to]), to, _kept(sent, to, row)) for to in TRANSITIONS[stands]] if may else [],
         "refused": _refusals(sent),
         "may": may,
         "events": events.count(),
@@ -168,9 +173,9 @@ def _lines(events: Any) -> Iterator[tuple[Event, str]]:
         told = {} if payload is None else dict(json.loads(payload.data_json))
         shown = {key: _plain(value) for key, value in told.items()}
         try:
-            yield event, SAID[event.action].format(**shown)
+            yield event, _(SAID[event.action]).format(**shown)
         except KeyError:
-            yield event, event.action if payload is not None else "what it said was erased"
+            yield event, event.action if payload is not None else _("what it said was erased")
 
 
 def _plain(value: Any) -> Any:
@@ -187,5 +192,5 @@ def _row(request: HttpRequest, pk: int) -> AuditSchedule:
     rows = AuditSchedule.objects.for_user(request.user).select_related(*beside)
     row = rows.defer("plan__design_json", "data__mapping", "last_audit__run_json").filter(pk=pk).first()
     if row is None:
-        raise Http404("no such schedule")
+        raise Http404(_("no such schedule"))
     return row

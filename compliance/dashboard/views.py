@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from auditor.exceptions import InputError
 from auditor.records import Severity
@@ -120,7 +121,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         or through.values_list("model__language_model", flat=True).first()
     )
     if language_model is None:
-        raise Http404("no such model")
+        raise Http404(_("no such model"))
     registered = LanguageModel.objects.select_related("team").get(pk=language_model)
     name = registered.name
     rows = audited_models.history(readable, language_model)
@@ -135,7 +136,8 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     except InputError as error:
         undrawn = str(error)
     if chosen is None and (earlier or later):
-        problem = f"{earlier or '–'} and {later or '–'}: expected two finished audits of one plan on the same data."
+        line = _("{earlier} and {later}: expected two finished audits of one plan on the same data.")
+        problem = line.format(earlier=earlier or "–", later=later or "–")
     if chosen is not None:
         try:
             comparison = model_page.compared(*chosen)
