@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from auditor.answering.asking import requests_of
 from auditor.answering.fields import fields_of
 from auditor.answering.reading import answers_alike, how_read
@@ -76,7 +78,9 @@ def _steps(listed: ListedService, fields: Mapping[str, Any]) -> Sequence[ShownRe
 
 def _key(listed: Listed, *, header: str, prefix: str) -> str:
     if listed.oauth is not None:
-        return f"Authorization: Bearer {MASK}, a token fetched from {listed.oauth.token_url}"
+        return _("Authorization: Bearer {mask}, a token fetched from {address}").format(
+            mask=MASK, address=listed.oauth.token_url
+        )
     return f"{listed.key_header}: {MASK}" if listed.key_header else f"{header}: {prefix}{MASK}"
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from django.utils.translation import gettext_noop
+
 from compliance.sandbox.children import ChildError, answer_of
 
 SECONDS = 5
 MEMORY = 2 << 30
-NOT_COUNTED = "The model's tokenizer gave no count in time; the worker counts when it prepares the run."
+NOT_COUNTED = gettext_noop("The model's tokenizer gave no count in time; the worker counts when it prepares the run.")
 
 #: Tokenizers that gave no answer; nobody waits for one twice while this process lives.
 _silent: set[Path] = set()

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from auditor.decision_sources import is_decision_file
 from auditor.systems.opening import KINDS
 
@@ -20,13 +23,13 @@ class Depth(StrEnum):
     @property
     def label(self) -> str:
         """What a page calls it."""
-        return LABELS[self]
+        return _(LABELS[self])
 
 
 LABELS = {
-    Depth.WEIGHTS: "Weights in the store",
-    Depth.ANSWERS: "A system that answers",
-    Depth.RECORD: "A file of decisions",
+    Depth.WEIGHTS: gettext_noop("Weights in the store"),
+    Depth.ANSWERS: gettext_noop("A system that answers"),
+    Depth.RECORD: gettext_noop("A file of decisions"),
 }
 #: Sections and keys that say nothing at a depth. What a plan sets all the same is shown: a value must not hide.
 UNREAD = {

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from compliance.plans.checks import TEXT, Problem
 from compliance.plans.depth import Depth, reads, runnable_tests
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, LONG, PARTS, Box, Part, attribute_boxes
@@ -99,8 +101,8 @@ def form_of(draft: DraftSides, problems: Iterable[Problem], *, depth: Depth = De
     values = draft.values()
     attributes = Part(
         key=ATTRIBUTES,
-        title="Who is compared with whom",
-        lead="Each protected field, the groups it is set to, and the group the others are compared with.",
+        title=gettext_noop("Who is compared with whom"),
+        lead=gettext_noop("Each protected field, the groups it is set to, and the group the others are compared with."),
         boxes=tuple(box for number in range(draft.attributes + 1) for box in attribute_boxes(number)),
     )
     at = next(index for index, part in enumerate(PARTS) if part.key == "placebo")

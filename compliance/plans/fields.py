@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -67,164 +69,271 @@ class Part:
 PARTS = (
     Part(
         key="plan",
-        title="Name",
-        lead="A registered design keeps its name and title for good.",
+        title=gettext_noop("Name"),
+        lead=gettext_noop("A registered design keeps its name and title for good."),
         boxes=(
-            Box(key="name", label="Name", help="Lower-case letters, digits, - and _."),
-            Box(key="title", label="Title", help="Heading of the report.", wide=True),
+            Box(key="name", label=gettext_noop("Name"), help=gettext_noop("Lower-case letters, digits, - and _.")),
+            Box(key="title", label=gettext_noop("Title"), help=gettext_noop("Heading of the report."), wide=True),
             Box(
                 key="schema",
-                label="Schema",
+                label=gettext_noop("Schema"),
                 kind=NUMBER,
-                help="2 for a plan without a prompt, and for one that says how answers are read or what may be asked.",
+                help=gettext_noop(
+                    "2 for a plan without a prompt, and for one that says how answers are read or what may be asked."
+                ),
             ),
         ),
     ),
     Part(
         key="use",
-        title="Use",
-        lead="What the model is used for, and under which policy packs it is read.",
+        title=gettext_noop("Use"),
+        lead=gettext_noop("What the model is used for, and under which policy packs it is read."),
         boxes=(
-            Box(key="use.business_use", label="Business use", help="Scope of the report.", wide=True),
-            Box(key="use.decision_role", label="Decision role", kind=CHOICE),
-            Box(key="use.model_tier", label="Model tier", kind=NUMBER, help="1 (most) to 4."),
-            Box(key="use.population", label="Population", help="Whom the results speak of.", wide=True),
-            Box(key="use.products", label="Products", kind=LINES, help="One a line."),
-            Box(key="use.jurisdictions", label="Jurisdictions", kind=LINES, help="One a line."),
-            Box(key="use.excluded_uses", label="Excluded uses", kind=LINES, help="One a line."),
-            Box(key="use.policy_packs", label="Policy packs", kind=CHECKS, wide=True),
+            Box(
+                key="use.business_use",
+                label=gettext_noop("Business use"),
+                help=gettext_noop("Scope of the report."),
+                wide=True,
+            ),
+            Box(key="use.decision_role", label=gettext_noop("Decision role"), kind=CHOICE),
+            Box(
+                key="use.model_tier", label=gettext_noop("Model tier"), kind=NUMBER, help=gettext_noop("1 (most) to 4.")
+            ),
+            Box(
+                key="use.population",
+                label=gettext_noop("Population"),
+                help=gettext_noop("Whom the results speak of."),
+                wide=True,
+            ),
+            Box(key="use.products", label=gettext_noop("Products"), kind=LINES, help=gettext_noop("One a line.")),
+            Box(
+                key="use.jurisdictions",
+                label=gettext_noop("Jurisdictions"),
+                kind=LINES,
+                help=gettext_noop("One a line."),
+            ),
+            Box(
+                key="use.excluded_uses",
+                label=gettext_noop("Excluded uses"),
+                kind=LINES,
+                help=gettext_noop("One a line."),
+            ),
+            Box(key="use.policy_packs", label=gettext_noop("Policy packs"), kind=CHECKS, wide=True),
         ),
     ),
     Part(
         key="cases",
-        title="Applications",
-        lead="Which applications of the data are asked about.",
+        title=gettext_noop("Applications"),
+        lead=gettext_noop("Which applications of the data are asked about."),
         boxes=(
-            Box(key="cases.select", label="Select", kind=CHOICE, help="unseen: outside the model's training record."),
-            Box(key="cases.limit", label="Limit", kind=NUMBER, help="Left empty: all of them."),
-            Box(key="cases.seed", label="Seed", kind=NUMBER),
+            Box(
+                key="cases.select",
+                label=gettext_noop("Select"),
+                kind=CHOICE,
+                help=gettext_noop("unseen: outside the model's training record."),
+            ),
+            Box(
+                key="cases.limit",
+                label=gettext_noop("Limit"),
+                kind=NUMBER,
+                help=gettext_noop("Left empty: all of them."),
+            ),
+            Box(key="cases.seed", label=gettext_noop("Seed"), kind=NUMBER),
         ),
     ),
     Part(
         key="prompt",
-        title="Prompt and answers",
-        lead="What the model reads, and which of its answers count.",
+        title=gettext_noop("Prompt and answers"),
+        lead=gettext_noop("What the model reads, and which of its answers count."),
         boxes=(
             Box(
                 key="prompt.template",
-                label="Template",
+                label=gettext_noop("Template"),
                 kind=LONG,
                 rows=14,
                 wide=True,
-                help="{field} for a field's words, {fields} for all listed ones, {{ and }} for braces.",
+                help=gettext_noop("{field} for a field's words, {fields} for all listed ones, {{ and }} for braces."),
             ),
-            Box(key="prompt.form", label="Form", kind=CHOICE, help="chat: through the tokenizer's chat template."),
-            Box(key="prompt.style", label="Style of {fields}", kind=CHOICE),
-            Box(key="prompt.fields", label="What {fields} stands for", kind=LINES, help="One field a line."),
-            Box(key="prompt.system", label="System message", help="Chat form only."),
-            Box(key="prompt.date", label="Date", help="Chat form only: for templates that print one, as 2026-01-31."),
+            Box(
+                key="prompt.form",
+                label=gettext_noop("Form"),
+                kind=CHOICE,
+                help=gettext_noop("chat: through the tokenizer's chat template."),
+            ),
+            Box(key="prompt.style", label=gettext_noop("Style of {fields}"), kind=CHOICE),
+            Box(
+                key="prompt.fields",
+                label=gettext_noop("What {fields} stands for"),
+                kind=LINES,
+                help=gettext_noop("One field a line."),
+            ),
+            Box(key="prompt.system", label=gettext_noop("System message"), help=gettext_noop("Chat form only.")),
+            Box(
+                key="prompt.date",
+                label=gettext_noop("Date"),
+                help=gettext_noop("Chat form only: for templates that print one, as 2026-01-31."),
+            ),
             Box(
                 key="prompt.answers.favourable",
-                label="Favourable answers",
+                label=gettext_noop("Favourable answers"),
                 kind=LINES,
-                help="One spelling a line, exactly as it follows the prompt: a leading space counts.",
+                help=gettext_noop("One spelling a line, exactly as it follows the prompt: a leading space counts."),
             ),
-            Box(key="prompt.answers.adverse", label="Adverse answers", kind=LINES, help="One spelling a line."),
+            Box(
+                key="prompt.answers.adverse",
+                label=gettext_noop("Adverse answers"),
+                kind=LINES,
+                help=gettext_noop("One spelling a line."),
+            ),
             Box(
                 key="prompt.answers.mass_floor",
-                label="Mass floor",
+                label=gettext_noop("Mass floor"),
                 kind=NUMBER,
-                help="Under this probability on all answers a case is invalid.",
+                help=gettext_noop("Under this probability on all answers a case is invalid."),
             ),
         ),
     ),
     Part(
         key="reading",
-        title="Reading",
-        lead="How a decision is read from an answer: what a system can do is found out when it is registered.",
+        title=gettext_noop("Reading"),
+        lead=gettext_noop(
+            "How a decision is read from an answer: what a system can do is found out when it is registered."
+        ),
         boxes=(
-            Box(key="reading.readout", label="Readout", kind=CHOICE, help="auto: the most that can be read."),
-            Box(key="reading.form", label="Form of the answer", kind=CHOICE),
-            Box(key="reading.temperature", label="Temperature", kind=NUMBER),
-            Box(key="reading.seed", label="Seed", kind=NUMBER, help="Left empty: that of the applications."),
-            Box(key="reading.replicates", label="Replicates", kind=NUMBER, help="How often each case is asked."),
-            Box(key="reading.max_tokens", label="Longest answer, tokens", kind=NUMBER),
-            Box(key="reading.stop", label="Stop at", kind=LINES, help="One text a line. Weights only."),
-            Box(key="reading.top", label="Likeliest tokens", kind=NUMBER, help="Where a system shows them: 1 to 20."),
+            Box(
+                key="reading.readout",
+                label=gettext_noop("Readout"),
+                kind=CHOICE,
+                help=gettext_noop("auto: the most that can be read."),
+            ),
+            Box(key="reading.form", label=gettext_noop("Form of the answer"), kind=CHOICE),
+            Box(key="reading.temperature", label=gettext_noop("Temperature"), kind=NUMBER),
+            Box(
+                key="reading.seed",
+                label=gettext_noop("Seed"),
+                kind=NUMBER,
+                help=gettext_noop("Left empty: that of the applications."),
+            ),
+            Box(
+                key="reading.replicates",
+                label=gettext_noop("Replicates"),
+                kind=NUMBER,
+                help=gettext_noop("How often each case is asked."),
+            ),
+            Box(key="reading.max_tokens", label=gettext_noop("Longest answer, tokens"), kind=NUMBER),
+            Box(
+                key="reading.stop",
+                label=gettext_noop("Stop at"),
+                kind=LINES,
+                help=gettext_noop("One text a line. Weights only."),
+            ),
+            Box(
+                key="reading.top",
+                label=gettext_noop("Likeliest tokens"),
+                kind=NUMBER,
+                help=gettext_noop("Where a system shows them: 1 to 20."),
+            ),
         ),
     ),
     Part(
         key="limits",
-        title="Limits",
-        lead="The most a run may ask for; it pauses there. What is listed for the system holds beside it.",
+        title=gettext_noop("Limits"),
+        lead=gettext_noop(
+            "The most a run may ask for; it pauses there. What is listed for the system holds beside it."
+        ),
         boxes=(
-            Box(key="limits.requests", label="Requests", kind=NUMBER),
-            Box(key="limits.money", label="Money", kind=NUMBER, help="In the currency of the system's prices."),
+            Box(key="limits.requests", label=gettext_noop("Requests"), kind=NUMBER),
+            Box(
+                key="limits.money",
+                label=gettext_noop("Money"),
+                kind=NUMBER,
+                help=gettext_noop("In the currency of the system's prices."),
+            ),
         ),
     ),
     Part(
         key="placebo",
-        title="Placebo",
-        lead="An irrelevant field, changed in one case of every application. Left empty: none.",
+        title=gettext_noop("Placebo"),
+        lead=gettext_noop("An irrelevant field, changed in one case of every application. Left empty: none."),
         boxes=(
-            Box(key="placebo.field", label="Field", help="A name that is not a field of the data."),
-            Box(key="placebo.label", label="Label"),
-            Box(key="placebo.low", label="Lowest value", kind=NUMBER),
-            Box(key="placebo.high", label="Highest value", kind=NUMBER),
+            Box(
+                key="placebo.field",
+                label=gettext_noop("Field"),
+                help=gettext_noop("A name that is not a field of the data."),
+            ),
+            Box(key="placebo.label", label=gettext_noop("Label")),
+            Box(key="placebo.low", label=gettext_noop("Lowest value"), kind=NUMBER),
+            Box(key="placebo.high", label=gettext_noop("Highest value"), kind=NUMBER),
         ),
     ),
     Part(
         key="tests",
-        title="Tests",
-        lead="Tests after the first five look inside the model; their settings are written in the TOML.",
+        title=gettext_noop("Tests"),
+        lead=gettext_noop("Tests after the first five look inside the model; their settings are written in the TOML."),
         boxes=(
-            Box(key="tests.run", label="Tests", kind=CHECKS, wide=True),
+            Box(key="tests.run", label=gettext_noop("Tests"), kind=CHECKS, wide=True),
             Box(
                 key="noise.reask",
-                label="Asked again",
+                label=gettext_noop("Asked again"),
                 kind=NUMBER,
-                help="Applications asked once more, each prompt alone.",
+                help=gettext_noop("Applications asked once more, each prompt alone."),
             ),
         ),
     ),
     Part(
         key="thresholds",
-        title="Thresholds",
-        lead="Fixed before the run, printed with their basis.",
+        title=gettext_noop("Thresholds"),
+        lead=gettext_noop("Fixed before the run, printed with their basis."),
         boxes=(
-            Box(key="thresholds.alpha", label="Alpha", kind=NUMBER, help="Two-sided level of confirmatory families."),
-            Box(key="thresholds.power", label="Power", kind=NUMBER),
-            Box(key="thresholds.practical_rate", label="Practical difference in rates", kind=NUMBER),
-            Box(key="thresholds.equivalence_rate", label="Equivalence margin of rates", kind=NUMBER),
-            Box(key="thresholds.practical_margin_sd", label="Practical shift of margins, SD", kind=NUMBER),
-            Box(key="thresholds.exploratory_q", label="Exploratory q", kind=NUMBER),
-            Box(key="thresholds.bootstrap", label="Bootstrap resamples", kind=NUMBER),
-            Box(key="thresholds.small_cell", label="Small cell", kind=NUMBER),
+            Box(
+                key="thresholds.alpha",
+                label=gettext_noop("Alpha"),
+                kind=NUMBER,
+                help=gettext_noop("Two-sided level of confirmatory families."),
+            ),
+            Box(key="thresholds.power", label=gettext_noop("Power"), kind=NUMBER),
+            Box(key="thresholds.practical_rate", label=gettext_noop("Practical difference in rates"), kind=NUMBER),
+            Box(key="thresholds.equivalence_rate", label=gettext_noop("Equivalence margin of rates"), kind=NUMBER),
+            Box(
+                key="thresholds.practical_margin_sd", label=gettext_noop("Practical shift of margins, SD"), kind=NUMBER
+            ),
+            Box(key="thresholds.exploratory_q", label=gettext_noop("Exploratory q"), kind=NUMBER),
+            Box(key="thresholds.bootstrap", label=gettext_noop("Bootstrap resamples"), kind=NUMBER),
+            Box(key="thresholds.small_cell", label=gettext_noop("Small cell"), kind=NUMBER),
         ),
     ),
     Part(
         key="operating_point",
-        title="Operating point",
-        lead="When a decision counts as favourable, and when the natural rule says nothing.",
+        title=gettext_noop("Operating point"),
+        lead=gettext_noop("When a decision counts as favourable, and when the natural rule says nothing."),
         boxes=(
-            Box(key="operating_point.natural_margin", label="Natural margin, nats", kind=NUMBER),
-            Box(key="operating_point.matched_rate", label="Matched rate", kind=NUMBER, help="observed, or a share."),
+            Box(key="operating_point.natural_margin", label=gettext_noop("Natural margin, nats"), kind=NUMBER),
             Box(
-                key="operating_point.range", label="Cut-off range", help="observed, or two approval rates: 0.8 to 0.95."
+                key="operating_point.matched_rate",
+                label=gettext_noop("Matched rate"),
+                kind=NUMBER,
+                help=gettext_noop("observed, or a share."),
             ),
-            Box(key="operating_point.degenerate_share", label="Degenerate from this share on", kind=NUMBER),
-            Box(key="operating_point.mute_share", label="Mute above this share", kind=NUMBER),
+            Box(
+                key="operating_point.range",
+                label=gettext_noop("Cut-off range"),
+                help=gettext_noop("observed, or two approval rates: 0.8 to 0.95."),
+            ),
+            Box(
+                key="operating_point.degenerate_share", label=gettext_noop("Degenerate from this share on"), kind=NUMBER
+            ),
+            Box(key="operating_point.mute_share", label=gettext_noop("Mute above this share"), kind=NUMBER),
         ),
     ),
     Part(
         key="budget",
-        title="Budget",
-        lead="How the work is cut; boundaries follow from these numbers alone.",
+        title=gettext_noop("Budget"),
+        lead=gettext_noop("How the work is cut; boundaries follow from these numbers alone."),
         boxes=(
-            Box(key="budget.threads", label="Threads", kind=NUMBER),
-            Box(key="budget.pack_tokens", label="Tokens a pack", kind=NUMBER),
-            Box(key="budget.chunk_tokens", label="Tokens a chunk", kind=NUMBER),
-            Box(key="budget.max_prompt_tokens", label="Longest prompt, tokens", kind=NUMBER),
+            Box(key="budget.threads", label=gettext_noop("Threads"), kind=NUMBER),
+            Box(key="budget.pack_tokens", label=gettext_noop("Tokens a pack"), kind=NUMBER),
+            Box(key="budget.chunk_tokens", label=gettext_noop("Tokens a chunk"), kind=NUMBER),
+            Box(key="budget.max_prompt_tokens", label=gettext_noop("Longest prompt, tokens"), kind=NUMBER),
         ),
     ),
 )
@@ -234,9 +343,19 @@ def attribute_boxes(number: int) -> tuple[Box, ...]:
     """The boxes of one protected attribute."""
     base = f"{ATTRIBUTES}.{number}"
     return (
-        Box(key=f"{base}.field", label=f"Attribute {number + 1}: field", help="Empty all three to take it out."),
-        Box(key=f"{base}.groups", label="Groups", kind=LINES, help="One a line; two or more.", rows=3),
-        Box(key=f"{base}.reference", label="Reference group"),
+        Box(
+            key=f"{base}.field",
+            label=_("Attribute {number}: field").format(number=number + 1),
+            help=gettext_noop("Empty all three to take it out."),
+        ),
+        Box(
+            key=f"{base}.groups",
+            label=gettext_noop("Groups"),
+            kind=LINES,
+            help=gettext_noop("One a line; two or more."),
+            rows=3,
+        ),
+        Box(key=f"{base}.reference", label=gettext_noop("Reference group")),
     )
 
 

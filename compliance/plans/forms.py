@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from compliance.form_fields import field_of
 from compliance.models import DesignState, PlanVersion
@@ -18,14 +19,14 @@ class BeginForm(TeamForm):
     """What to copy, and for which team."""
 
     permission = "add_planversion"
-    origin = forms.ChoiceField(label="Copy of")
+    origin = forms.ChoiceField(label=_("Copy of"))
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, user=user, **options)
         plans = PlanVersion.objects.for_user(user).defer("design_json").numbered()
         field_of(self, "origin", forms.ChoiceField).choices = [
-            ("Ready-made", [(f"ready:{plan.key}", f"{plan.title} ({plan.file})") for plan in ready_made().values()]),
-            ("Registered", [(f"plan:{plan.pk}", f"{plan.title}, {plan.name} {number_of(plan)}") for plan in plans]),
+            (_("Ready-made"), [(f"ready:{plan.key}", f"{plan.title} ({plan.file})") for plan in ready_made().values()]),
+            (_("Registered"), [(f"plan:{plan.pk}", f"{plan.title}, {plan.name} {number_of(plan)}") for plan in plans]),
         ]
 
 
@@ -33,14 +34,14 @@ class DecisionForm(forms.Form):
     """That a design is approved, returned with comments or retired, and why."""
 
     DECISIONS = (
-        (DesignState.APPROVED, "Approve the design"),
-        (DesignState.RETURNED, "Return it with comments"),
-        (DesignState.RETIRED, "Retire the design"),
+        (DesignState.APPROVED, _("Approve the design")),
+        (DesignState.RETURNED, _("Return it with comments")),
+        (DesignState.RETIRED, _("Retire the design")),
     )
 
-    state = forms.ChoiceField(label="Decision", choices=DECISIONS)
+    state = forms.ChoiceField(label=_("Decision"), choices=DECISIONS)
     reason = forms.CharField(
-        label="Comments, or what was looked at and why it stands so",
+        label=_("Comments, or what was looked at and why it stands so"),
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
@@ -56,5 +57,5 @@ class AgainForm(forms.Form):
     """The answer to the comments with which a design was returned."""
 
     reason = forms.CharField(
-        label="Your answer to the comments", max_length=4000, widget=forms.Textarea(attrs={"rows": 3})
+        label=_("Your answer to the comments"), max_length=4000, widget=forms.Textarea(attrs={"rows": 3})
     )

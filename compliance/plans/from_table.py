@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
 from auditor.column_words import folded, plain
 from auditor.mapping_files import stored_mapping
 from auditor.mappings import DataMapping, Field, code_of
@@ -33,13 +36,26 @@ VAGUE = re.compile(
 STYLES = ("lines", "table", "json", "prose")
 ASKED_TESTS = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")
 USE_WORDS = {
-    "credit": "Consumer credit",
-    "mortgage": "Mortgages",
-    "small_business_credit": "Credit to small businesses",
-    "insurance": "Insurance",
-    "employment": "Employment",
+    "credit": gettext_noop("Consumer credit"),
+    "mortgage": gettext_noop("Mortgages"),
+    "small_business_credit": gettext_noop("Credit to small businesses"),
+    "insurance": gettext_noop("Insurance"),
+    "employment": gettext_noop("Employment"),
 }
-PLACES = {"US": "United States", "EU": "European Union", "UK": "United Kingdom", "SG": "Singapore"}
+#: The same within a sentence: each is a product in small letters.
+_IN_A_SENTENCE = (
+    gettext_noop("consumer credit"),
+    gettext_noop("mortgages"),
+    gettext_noop("credit to small businesses"),
+    gettext_noop("insurance"),
+    gettext_noop("employment"),
+)
+PLACES = {
+    "US": gettext_noop("United States"),
+    "EU": gettext_noop("European Union"),
+    "UK": gettext_noop("United Kingdom"),
+    "SG": gettext_noop("Singapore"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +134,17 @@ def packs_for(purpose: Purpose, fields: Sequence[str]) -> tuple[PackOffer, ...]:
         fits_use = "all" in uses or purpose.use_case in uses
         fits_place = bool(purpose.place) and pack.content["jurisdiction"] == purpose.place
         if fits_use and fits_place and protected:
-            why = f"for {USE_WORDS[purpose.use_case].lower()}; protects {', '.join(protected)}"
+            why = _("for {use}; protects {fields}").format(
+                use=_(USE_WORDS[purpose.use_case].lower()), fields=", ".join(protected)
+            )
         elif not pack.attribute_ids():
-            why = "protects no attribute of its own"
+            why = _("protects no attribute of its own")
         elif not fits_place:
-            why = f"speaks of {pack.content['jurisdiction']}"
+            why = _("speaks of {jurisdiction}").format(jurisdiction=pack.content["jurisdiction"])
         elif not fits_use:
-            why = "speaks of other uses"
+            why = _("speaks of other uses")
         else:
-            why = "knows no compared field by its name"
+            why = _("knows no compared field by its name")
         found.append(PackOffer(id=pack.id, name=pack.name, chosen=fits_use and fits_place and bool(protected), why=why))
     return tuple(sorted(found, key=lambda offer: not offer.chosen))
 
@@ -159,24 +177,32 @@ def missing_pieces(
     """What has to be filled in or found out, a line each. ``audited``: the file is registered as what is audited."""
     lines = [f"{each.label}: {each.why_not}" for each in attributes if each.why_not]
     if not any(len(each.chosen) > 1 for each in attributes):
-        lines.append("Nobody is compared with anybody yet; choose two groups or more of a protected attribute")
+        lines.append(_("Nobody is compared with anybody yet; choose two groups or more of a protected attribute"))
     if not purpose.business_use.strip():
-        lines.append("Business use is empty; write what the decisions are for")
+        lines.append(_("Business use is empty; write what the decisions are for"))
     if not packs:
-        lines.append("No policy pack is chosen; findings will cite no clause")
+        lines.append(_("No policy pack is chosen; findings will cite no clause"))
     if purpose.depth is Depth.RECORD:
         if not audited:
-            lines.append(f"Before a run, register the decisions as what is audited: decisions:{mapping.name}")
+            lines.append(
+                _("Before a run, register the decisions as what is audited: decisions:{name}").format(name=mapping.name)
+            )
         if not mapping.decisions.controls:
-            lines.append("No column is marked as held equal, so applicants are compared as they came")
+            lines.append(_("No column is marked as held equal, so applicants are compared as they came"))
     else:
         asked, beyond = _asked(mapping, attributes)
         if not asked:
-            lines.append("No predictor is in the mapping, so a prompt would hold nothing to decide on")
+            lines.append(_("No predictor is in the mapping, so a prompt would hold nothing to decide on"))
         if beyond:
-            lines.append(f"{beyond:,} predictors beyond the first {MOST_ASKED} are not in the prompt")
+            lines.append(
+                ngettext(
+                    "{n} predictor beyond the first {most} is not in the prompt",
+                    "{n} predictors beyond the first {most} are not in the prompt",
+                    beyond,
+                ).format(n=f"{beyond:,}", most=MOST_ASKED)
+            )
         if not any(item.role == "outcome" for item in mapping.fields):
-            lines.append("The table has no outcome: write the matched rate as a share instead of “observed”")
+            lines.append(_("The table has no outcome: write the matched rate as a share instead of “observed”"))
     return lines
 
 
@@ -250,12 +276,14 @@ def _asked(mapping: DataMapping, attributes: Sequence[Compared]) -> tuple[list[s
 
 def _compared(item: Field, counts: Mapping[str, int | None] | None) -> Compared:
     if item.type == "number":
-        why = "a number has no groups; bands written as words in a column of the file would be some"
+        why = _("a number has no groups; bands written as words in a column of the file would be some")
         return Compared(field=item.name, label=item.label, why_not=why)
     if counts is None:
-        return Compared(field=item.name, label=item.label, why_not="its values were not counted; write its groups")
+        return Compared(field=item.name, label=item.label, why_not=_("its values were not counted; write its groups"))
     if len(counts) > MOST_GROUPS:
-        why = f"has {len(counts):,} different values; expected at most {MOST_GROUPS}, named in the mapping"
+        why = _("has {n} different values; expected at most {most}, named in the mapping").format(
+            n=f"{len(counts):,}", most=MOST_GROUPS
+        )
         return Compared(field=item.name, label=item.label, why_not=why)
     ordered = sorted(counts.items(), key=lambda pair: (-(pair[1] or 0), pair[0]))
     groups = tuple(
@@ -267,7 +295,7 @@ def _compared(item: Field, counts: Mapping[str, int | None] | None) -> Compared:
         for value, rows in ordered
     )
     chosen = [group.value for group in groups if group.chosen]
-    why = "" if len(chosen) > 1 else f"fewer than two groups of {FEWEST} rows or more"
+    why = "" if len(chosen) > 1 else _("fewer than two groups of {n} rows or more").format(n=FEWEST)
     return Compared(
         field=item.name, label=item.label, groups=groups, reference=chosen[0] if chosen else "", why_not=why
     )

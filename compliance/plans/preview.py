@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from auditor.answering.fields import field_clusters, fields_of, written
 from auditor.answering.reading import SERVICE
 from auditor.applications import Application, Applications
@@ -33,8 +36,8 @@ from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.keeping import kept
 
 SHOWN = 3
-NOT_KEPT = "No sample of these data is kept for a preview: they are large, or came before samples did."
-CHAT = "In chat form the tokenizer's chat template stands around this text."
+NOT_KEPT = gettext_noop("No sample of these data is kept for a preview: they are large, or came before samples did.")
+CHAT = gettext_noop("In chat form the tokenizer's chat template stands around this text.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +215,7 @@ def _rows(plan: Plan, applications: Applications) -> Preview:
 
 def _value(item: Any, record: Application) -> str:
     if item.role == "outcome":
-        return {True: "favourable", False: "adverse", None: "–"}[record.favourable]
+        return {True: _("favourable"), False: _("adverse"), None: "–"}[record.favourable]
     value = record.values.get(item.name)
     return "–" if value is None else str(value)
 

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.mapping_files import stored_mapping
 from auditor.mappings import DataMapping
@@ -34,7 +36,10 @@ from compliance.registry.views import page
 
 WRITE = "add_planversion"
 LONGEST = 300
-ROLES = {"advisory": "Advisory: a person decides", "determinative": "Determinative: its answer is the decision"}
+ROLES = {
+    "advisory": gettext_noop("Advisory: a person decides"),
+    "determinative": gettext_noop("Determinative: its answer is the decision"),
+}
 
 
 @page("GET", "HEAD", "POST")
@@ -118,6 +123,6 @@ def _chosen_groups(attributes: tuple[Compared, ...], sent: QueryDict | None) -> 
         chosen = [group.value for group in groups if group.chosen]
         asked = sent.get(f"reference-{at}", "")
         reference = asked if asked in chosen else chosen[0] if chosen else ""
-        why_not = "" if len(chosen) > 1 or not groups else each.why_not or ("one group alone" if chosen else "")
+        why_not = "" if len(chosen) > 1 or not groups else each.why_not or (_("one group alone") if chosen else "")
         found.append(replace(each, groups=groups, reference=reference, why_not=why_not if groups else each.why_not))
     return tuple(found)

@@ -13,6 +13,8 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance import actions
 from compliance.access import permissions as access
@@ -44,6 +46,11 @@ TOML_SIDE = "as-toml"
 DEPTH_SIDE = "as-depth"
 RAN = Exists(Audit.objects.filter(plan=OuterRef("pk")).order_by())
 LONGEST = 400_000
+DECIDED = {
+    DesignState.APPROVED: gettext_noop("The design is approved."),
+    DesignState.RETURNED: gettext_noop("The design is returned with comments."),
+    DesignState.RETIRED: gettext_noop("The design is retired."),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,25 +87,25 @@ def _listing(user: Any) -> Listing:
         noun="registered design",
         rows=rows,
         search=named("title", "name", "team__name", "design_sha256"),
-        hint="Title, name, hash",
+        hint=_("Title, name, hash"),
         filters=(
             Filter(
                 name="state",
-                label="Stands",
+                label=_("Stands"),
                 narrow=lambda found, value: found.filter(design_state=value),
                 offered=[(item.value, str(item.label)) for item in DesignState],
             ),
             Filter(
                 name="used",
-                label="Audits",
+                label=_("Audits"),
                 narrow=lambda found, value: found.filter(RAN if value == "yes" else ~RAN),
-                offered=(("yes", "Run by some"), ("no", "Run by none")),
+                offered=(("yes", _("Run by some")), ("no", _("Run by none"))),
             ),
         ),
         sorts=(
-            by("newest", "Newest first", "-registered_at", "-pk", column="registered_at", descending=True),
-            by("title", "Title", "title", "-pk", column="title"),
-            by("decided", "Last decided first", F("decided_at").desc(nulls_last=True), "-pk", column="state",
+            by("newest", _("Newest first"), "-registered_at", "-pk", column="registered_at", descending=True),
+            by("title", _("Title"), "title", "-pk", column="title"),
+            by("decided", _("Last decided first"), F("decided_at").desc(nulls_last=True), "-pk", column="state",
                descending=True),
         ),
         # Numbers are counted for the rows of a page, not for all.
@@ -161,9 +168,9 @@ def draft(request: HttpRequest, pk: int) -> HttpResponseBase:
                 made = actions.register_draft(draft=row, plan=state.checked.plan, actor=site_actor(request))
                 return redirect(made)
         if "register" in request.POST:
-            trouble = "It is saved, not registered: what is marked below has to be mended first."
+            trouble = _("It is saved, not registered: what is marked below has to be mended first.")
             return _editor(request, row, state, trouble=trouble, status=422)
-        messages.success(request, "The draft is saved.")
+        messages.success(request, _("The draft is saved."))
         return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
     except ComplianceError as error:
         row.refresh_from_db()
@@ -205,7 +212,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
             actions.decide_on_design(
                 plan=row, state=state, reason=form.cleaned_data["reason"], actor=site_actor(request)
             )
-            messages.success(request, f"The design is {state.label.lower()}.")
+            messages.success(request, _(DECIDED[state]))
             return redirect(row)
         except ComplianceError as error:
             form.add_error(None, str(error))
@@ -226,7 +233,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponseBase:
     except ComplianceError as error:
         form.add_error(None, str(error))
         return _plan_page(request, row, answer=form, status=409)
-    messages.success(request, "The design waits for a decision again.")
+    messages.success(request, _("The design waits for a decision again."))
     return redirect(row)
 
 
@@ -273,7 +280,7 @@ def _plan_page(
     if origin and changed:
         tables.append(plan_tables.differences_table(changed, origin=origin.origin, address=here))
     if against is not None and approved_changes:
-        words = f"{against.name}, version {number_of(against)}"
+        words = _("{name}, version {number}").format(name=against.name, number=number_of(against))
         tables.append(
             plan_tables.differences_table(approved_changes, origin=words, address=here, name="since-approved")
         )

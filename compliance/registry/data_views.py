@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from auditor.exceptions import InputError
 from auditor.run_record import RunMapping
@@ -24,7 +26,7 @@ from compliance.models import Audit, DataSetVersion, PlanVersion, Registration
 from compliance.models.versions import number_of
 from compliance.plans.plan_tables import designs_table
 from compliance.registry.reading import Look
-from compliance.registry.register_tables import ROLES, mapped_table, preview_table
+from compliance.registry.register_tables import mapped_table, preview_table, role_words
 from compliance.tables.described import Column, Table
 from compliance.tables.lists import BATCH, Filter, Listing, by, named
 from compliance.tables.pages import page_of
@@ -40,20 +42,20 @@ def listing(user: Any) -> Listing:
         noun="data set",
         rows=rows.annotate(uses=Count("audits")),
         search=named("name", "source", "fingerprint"),
-        hint="Name, file, fingerprint",
+        hint=_("Name, file, fingerprint"),
         filters=(
             Filter(
                 name="used",
-                label="Audits",
+                label=_("Audits"),
                 narrow=lambda found, value: found.filter(uses__gt=0) if value == "yes" else found.filter(uses=0),
-                offered=(("yes", "Used by some"), ("no", "Used by none")),
+                offered=(("yes", _("Used by some")), ("no", _("Used by none"))),
             ),
         ),
         sorts=(
-            by("newest", "Newest first", "-registered_at", "-pk", column="registered_at", descending=True),
-            by("name", "Name", "name", "-pk", column="data"),
-            by("largest", "Most rows first", "-rows", "-pk", column="rows", descending=True),
-            by("used", "Most audits first", "-uses", "-pk", column="audits", descending=True),
+            by("newest", _("Newest first"), "-registered_at", "-pk", column="registered_at", descending=True),
+            by("name", _("Name"), "name", "-pk", column="data"),
+            by("largest", _("Most rows first"), "-rows", "-pk", column="rows", descending=True),
+            by("used", _("Most audits first"), "-uses", "-pk", column="audits", descending=True),
         ),
         # Numbers are counted for the rows of a page, not for all.
         lines=lambda found: _read(list(found.values_list("pk", flat=True))),
@@ -78,18 +80,22 @@ def data_sets_table(rows: Any, every: Every) -> Table:
     """Data sets, each with how many audits use it."""
     return Table(
         name="data_sets",
-        title="Data sets",
+        title=_("Data sets"),
         rows=rows,
         every=every,
         columns=(
-            Column("data", "Data set", lambda row: row.name, _link, "long"),
-            Column("version", "Version", number_of, None, "num"),
-            Column("team", "Team", lambda row: row.team.name),
-            Column("source", "From", lambda row: row.source, None, "long"),
-            Column("rows", "Rows", lambda row: row.rows, None, "num"),
-            Column("audits", "Audits", lambda row: row.uses, _uses, "num"),
+            Column("data", _("Data set"), lambda row: row.name, _link, "long"),
+            Column("version", _("Version"), number_of, None, "num"),
+            Column("team", _("Team"), lambda row: row.team.name),
+            Column("source", pgettext("source", "From"), lambda row: row.source, None, "long"),
+            Column("rows", _("Rows"), lambda row: row.rows, None, "num"),
+            Column("audits", _("Audits"), lambda row: row.uses, _uses, "num"),
             Column(
-                "registered_at", "Registered", lambda row: row.registered_at, lambda row: day(row.registered_at), "num"
+                "registered_at",
+                _("Registered"),
+                lambda row: row.registered_at,
+                lambda row: day(row.registered_at),
+                "num",
             ),
             Column("fingerprint", "", lambda row: row.fingerprint),
         ),
@@ -102,7 +108,7 @@ def _link(row: DataSetVersion) -> SafeString:
 
 def _uses(row: Any) -> str:
     if not row.uses:
-        return "none"
+        return _("none")
     return format_html('<a href="{}">{}</a>', reverse("audits", query={"data": row.pk}), whole(row.uses))
 
 
@@ -161,7 +167,7 @@ def data_set(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 def _counted(roles: Iterable[str]) -> str:
     """How many fields have which role, in words."""
-    return ", ".join(f"{count} {ROLES.get(role, role).lower()}" for role, count in Counter(roles).most_common())
+    return ", ".join(f"{count} {role_words(role, counted=True)}" for role, count in Counter(roles).most_common())
 
 
 def plans_of(user: Any, audits: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from auditor.exceptions import InputError
 from compliance.access import permissions as access
@@ -26,7 +27,7 @@ class TeamForm(forms.Form):
     """A form for one of the teams in which somebody may do this."""
 
     permission = ""
-    team = forms.ModelChoiceField(queryset=Team.objects.none(), label="Team", empty_label=None)
+    team = forms.ModelChoiceField(queryset=Team.objects.none(), label=_("Team"), empty_label=None)
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -41,12 +42,19 @@ class ModelForm(TeamForm):
     permission = "add_languagemodelversion"
     source = forms.CharField(
         max_length=500,
-        help_text="demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter. "
-        "endpoint:NAME or service:NAME if the team has listed it, decisions:NAME for decisions in a data set.",
+        label=_("Source"),
+        help_text=_(
+            "demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter. "
+            "endpoint:NAME or service:NAME if the team has listed it, decisions:NAME for decisions in a data set."
+        ),
     )
-    name = forms.CharField(max_length=200, help_text="A name the team uses already makes this a new version of it.")
-    owner = forms.CharField(max_length=200, help_text="Who answers for it.")
-    purpose = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), help_text="What it is used for.")
+    name = forms.CharField(
+        label=_("Name"), max_length=200, help_text=_("A name the team uses already makes this a new version of it.")
+    )
+    owner = forms.CharField(label=_("Owner"), max_length=200, help_text=_("Who answers for it."))
+    purpose = forms.CharField(
+        label=_("Purpose"), widget=forms.Textarea(attrs={"rows": 3}), help_text=_("What it is used for.")
+    )
     decision_role = LanguageModel._meta.get_field("decision_role").formfield()
     risk_tier = LanguageModel._meta.get_field("risk_tier").formfield()
     access = LanguageModel._meta.get_field("access").formfield()
@@ -66,10 +74,12 @@ class ModelForm(TeamForm):
 def table_field() -> forms.FileField:
     """The field for a table."""
     return forms.FileField(
-        label="File",
+        label=_("File"),
         allow_empty_file=True,
-        help_text="Text with commas, semicolons, tabs or bars (.csv, .tsv, .txt), Parquet or Excel (.xlsx), or one of "
-        "them in a .zip or .gz. A file without column names is given them on the next page.",
+        help_text=_(
+            "Text with commas, semicolons, tabs or bars (.csv, .tsv, .txt), Parquet or Excel (.xlsx), or one of "
+            "them in a .zip or .gz. A file without column names is given them on the next page."
+        ),
         widget=forms.FileInput(attrs={"accept": KINDS}),
     )
 
@@ -78,7 +88,9 @@ class DataForm(TeamForm):
     """A table of decision records."""
 
     permission = "add_datasetversion"
-    name = forms.CharField(max_length=200, required=False, help_text="If left empty, it takes the name of the file.")
+    name = forms.CharField(
+        label=_("Name"), max_length=200, required=False, help_text=_("If left empty, it takes the name of the file.")
+    )
     file = table_field()
 
 
@@ -92,16 +104,16 @@ class UploadForm(TeamForm):
     """The announcement of a table that comes in parts."""
 
     permission = "add_datasetversion"
-    name = forms.CharField(max_length=200, required=False)
-    file_name = forms.CharField(max_length=500)
-    size = forms.IntegerField()
+    name = forms.CharField(label=_("Name"), max_length=200, required=False)
+    file_name = forms.CharField(label=_("File name"), max_length=500)
+    size = forms.IntegerField(label=_("Size"))
 
 
 class MappingForm(forms.Form):
     """What the columns mean."""
 
     mapping = forms.CharField(
-        label="Mapping",
+        label=_("Mapping"),
         max_length=400_000,
         required=False,  # emptied, it asks for the proposal again
         strip=False,

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from auditor.mappings import EMPTY, REPEATS, code_of
 from auditor.recognition import MASK, without_examples
@@ -21,33 +23,41 @@ from compliance.registry.mapping_sides import OF_A_FIELD, plain_of, row_of
 from compliance.tables.described import Column, Table
 
 A_PAGE = 20  # columns; with their codes fewer boxes than a form may have
+REFUSE = gettext_noop("Refuse the file")
 ROLE_WORDS = {
-    "predictor": "Predictor",
-    "protected": "Protected attribute",
-    "protected_proxy": "Says nearly who somebody is",
-    "proxy": "Proxy, such as a place",
-    "recorded": "Known after the decision",
-    "outcome": "Outcome",
-    "id": "Id of the row",
-    "": "Left out",
+    "predictor": gettext_noop("Predictor"),
+    "protected": gettext_noop("Protected attribute"),
+    "protected_proxy": gettext_noop("Says nearly who somebody is"),
+    "proxy": gettext_noop("Proxy, such as a place"),
+    "recorded": gettext_noop("Known after the decision"),
+    "outcome": gettext_noop("Outcome"),
+    "id": gettext_noop("Id of the row"),
+    "": gettext_noop("Left out"),
 }
-TYPE_WORDS = {"number": "Number", "category": "Category", "flag": "Yes or no", "text": "Free text"}
+TYPE_WORDS = {
+    "number": gettext_noop("Number"),
+    "category": gettext_noop("Category"),
+    "flag": gettext_noop("Yes or no"),
+    "text": gettext_noop("Free text"),
+}
 PART_WORDS = {
-    "": "None",
-    "score": "Score of the system",
-    "prices": "Price: lower is better",
-    "amounts": "Amount: higher is better",
-    "reasons": "Reason of a decision",
-    "decided_at": "Day of the decision",
-    "decided_by": "Who decided",
-    "cluster": "What decisions share, such as a branch",
+    "": gettext_noop("None"),
+    "score": gettext_noop("Score of the system"),
+    "prices": gettext_noop("Price: lower is better"),
+    "amounts": gettext_noop("Amount: higher is better"),
+    "reasons": gettext_noop("Reason of a decision"),
+    "decided_at": gettext_noop("Day of the decision"),
+    "decided_by": gettext_noop("Who decided"),
+    "cluster": gettext_noop("What decisions share, such as a branch"),
 }
-MINUS_WORDS = {"": "In front", "brackets": "In brackets", "behind": "Behind"}
+MINUS_WORDS = {"": gettext_noop("In front"), "brackets": gettext_noop("In brackets"), "behind": gettext_noop("Behind")}
 MARK_WORDS = {"": "1234.5"} | {name: name for name in MARKS if name}
-SIDE_WORDS = {"": "No outcome", FAVOURABLE: "Favourable", ADVERSE: "Adverse"}
-REPEAT_WORDS = {"": "Refuse the file", **{name: name.capitalize() for name in REPEATS if name != "refuse"}}
-EMPTY_WORDS = {"": "Refuse the file", **{name: name.capitalize() for name in EMPTY if name != "refuse"}}
-TICK_WORDS = {"controls": "Held equal (legitimate factor)", "segments": "Compared within"}
+SIDE_WORDS = {"": gettext_noop("No outcome"), FAVOURABLE: gettext_noop("Favourable"), ADVERSE: gettext_noop("Adverse")}
+REPEAT_WORDS = {"": REFUSE, **{name: name.capitalize() for name in REPEATS if name != "refuse"}}
+EMPTY_WORDS = {"": REFUSE, **{name: name.capitalize() for name in EMPTY if name != "refuse"}}
+#: What of these is made of the engine's keys.
+_OF_KEYS = (gettext_noop("First"), gettext_noop("Last"), gettext_noop("Separate"), gettext_noop("Leave out"))
+TICK_WORDS = {"controls": gettext_noop("Held equal (legitimate factor)"), "segments": gettext_noop("Compared within")}
 BOX = re.compile(r"r\.([0-9]{1,4})\.(.+)", re.DOTALL)
 NAMED = re.compile(r"(?:field|column|outcome) '([^']+)'")
 
@@ -122,31 +132,38 @@ class ShownRow:
     @property
     def picks(self) -> tuple[tuple[str, str, tuple[Choice, ...]], ...]:
         """The further lists of the row: the name of the box, its label, what there is to choose."""
-        found = [("part", "Part in the decision", PART_WORDS)]
+        found = [("part", _("Part in the decision"), PART_WORDS)]
         if self.values["type"] == "number":
-            found += [("marks", "Numbers are written as", MARK_WORDS), ("minus", "A minus stands", MINUS_WORDS)]
+            found += [("marks", _("Numbers are written as"), MARK_WORDS), ("minus", _("A minus stands"), MINUS_WORDS)]
         if self.values["role"] == "id":
-            found += [("repeats", "An id that repeats", REPEAT_WORDS), ("empty", "A row without an id", EMPTY_WORDS)]
+            found += [
+                ("repeats", _("An id that repeats"), REPEAT_WORDS),
+                ("empty", _("A row without an id"), EMPTY_WORDS),
+            ]
         return tuple((name, label, choices(words, self.values[name])) for name, label, words in found)
 
     @property
     def texts(self) -> tuple[tuple[str, str, str], ...]:
         """The further boxes of text: the name of the box, its label, its value."""
-        found = [("label", "Words in a prompt"), ("name", "Name of the field"), ("missing_words", "Said where missing")]
+        found = [
+            ("label", _("Words in a prompt")),
+            ("name", _("Name of the field")),
+            ("missing_words", _("Said where missing")),
+        ]
         if self.values["type"] == "number":
             found += [
-                ("unit", "Unit"),
-                ("decimals", "Decimals shown"),
-                ("before", "Sign in front, such as $"),
-                ("after", "Sign behind, such as %"),
-                ("times", "Times, such as 1000"),
+                ("unit", _("Unit")),
+                ("decimals", _("Decimals shown")),
+                ("before", _("Sign in front, such as $")),
+                ("after", _("Sign behind, such as %")),
+                ("times", _("Times, such as 1000")),
             ]
         return tuple((name, label, self.values[name]) for name, label in found)
 
     @property
     def ticks(self) -> tuple[tuple[str, str, bool], ...]:
         """The ticks: the name of the box, its label, whether it is set."""
-        return tuple((name, TICK_WORDS[name], bool(self.values[name])) for name in TICKS)
+        return tuple((name, _(TICK_WORDS[name]), bool(self.values[name])) for name in TICKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +178,9 @@ class ColumnsPage:
 
 def choices(words: Mapping[str, str], chosen: str) -> tuple[Choice, ...]:
     """The choices of a box, with what was typed elsewhere and is none of them."""
-    known = dict(words) if chosen in words else {**words, chosen: chosen}
+    known = {value: _(said) for value, said in words.items()}
+    if chosen not in known:
+        known[chosen] = chosen
     return tuple(Choice(value=value, words=said, chosen=value == chosen) for value, said in known.items())
 
 
@@ -267,29 +286,29 @@ def columns_table(page: ColumnsPage, *, address: str) -> Table:
     """The same for files: every column, whatever page is shown."""
     return Table(
         name="columns",
-        title="Columns",
+        title=_("Columns"),
         rows=page.rows,
         every=lambda: page.every,
         address=address,
         columns=(
-            Column("column", "Column", lambda row: row.facts.name),
-            Column("field", "Field", lambda row: row.field),
-            Column("label", "Words", lambda row: row.values["label"]),
-            Column("samples", "Values", lambda row: ", ".join(row.samples)),
-            Column("distinct", "Different", lambda row: row.facts.distinct),
-            Column("missing", "Missing", lambda row: row.facts.missing),
-            Column("role", "Role", lambda row: row.values["role"] or "left out"),
-            Column("type", "Type", lambda row: row.values["type"] if row.values["role"] else ""),
-            Column("why", "Why", lambda row: row.facts.unreadable or row.facts.why),
+            Column("column", _("Column"), lambda row: row.facts.name),
+            Column("field", _("Field"), lambda row: row.field),
+            Column("label", _("Words"), lambda row: row.values["label"]),
+            Column("samples", _("Values"), lambda row: ", ".join(row.samples)),
+            Column("distinct", _("Different"), lambda row: row.facts.distinct),
+            Column("missing", _("Missing"), lambda row: row.facts.missing),
+            Column("role", _("Role"), lambda row: row.values["role"] or "left out"),
+            Column("type", _("Type"), lambda row: row.values["type"] if row.values["role"] else ""),
+            Column("why", _("Why"), lambda row: row.facts.unreadable or row.facts.why),
         ),
     )
 
 
 def _code(at: int, code: str, facts: ColumnFacts, values: Values) -> ShownCode:
     counted = {code_of(each): count for each, count in facts.codes}
-    rows = "no row" if code not in counted else "< 11 rows"
+    rows = _("no row") if code not in counted else _("< 11 rows")
     if (count := counted.get(code)) is not None:
-        rows = f"{count:,} row" if count == 1 else f"{count:,} rows"
+        rows = ngettext("{n} row", "{n} rows", count).format(n=f"{count:,}")
     side = choices(SIDE_WORDS, values.get(f"side:{code}", "")) if values["role"] == "outcome" else ()
     return ShownCode(
         code=code,

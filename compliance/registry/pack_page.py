@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from auditor.policies.packs import catalogue
 from compliance.models import PlanVersion, PolicyPackReview, PolicyPackVersion
@@ -18,23 +20,33 @@ from reports import numbers
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 BASES = {
-    "statutory": "in a statute",
-    "regulatory": "in a regulation",
-    "agency_rule_of_thumb_other_domain": "a rule of thumb of another domain",
-    "draft_regulatory_test": "from a draft that was not adopted",
-    "none_in_law": "law sets none",
-    "institution_set": "to be set by the institution",
-    "platform_default": "this platform's default; no law sets it",
+    "statutory": gettext_noop("in a statute"),
+    "regulatory": gettext_noop("in a regulation"),
+    "agency_rule_of_thumb_other_domain": gettext_noop("a rule of thumb of another domain"),
+    "draft_regulatory_test": gettext_noop("from a draft that was not adopted"),
+    "none_in_law": gettext_noop("law sets none"),
+    "institution_set": gettext_noop("to be set by the institution"),
+    "platform_default": gettext_noop("this platform's default; no law sets it"),
 }
-VERIFIED = {"secondary_source": "a public page was read", "unverified": "nobody here has checked it"}
-SIGNS = {"abs<=": "at most, in either direction,", "<=": "at most", ">=": "at least", "==": "exactly"}
+VERIFIED = {
+    "secondary_source": gettext_noop("a public page was read"),
+    "unverified": gettext_noop("nobody here has checked it"),
+}
+SIGNS = {
+    "abs<=": gettext_noop("at most, in either direction,"),
+    "<=": gettext_noop("at most"),
+    ">=": gettext_noop("at least"),
+    "==": gettext_noop("exactly"),
+}
 
 
 class ReviewForm(forms.Form):
     """That somebody read a pack against its sources."""
 
-    due = forms.DateField(label="Review again by", widget=forms.DateInput(attrs={"type": "date"}))
-    note = forms.CharField(label="What was read, and what was found", widget=forms.Textarea(attrs={"rows": 4}))
+    due = forms.DateField(label=gettext_lazy("Review again by"), widget=forms.DateInput(attrs={"type": "date"}))
+    note = forms.CharField(
+        label=gettext_lazy("What was read, and what was found"), widget=forms.Textarea(attrs={"rows": 4})
+    )
 
 
 def review_due(pack: PolicyPackVersion, last: PolicyPackReview | None) -> date:
@@ -52,7 +64,9 @@ def retention_words(said: Mapping[str, Any]) -> str:
     """How long records are kept at least, and where that stands; empty where a pack says nothing of it."""
     if not said.get("min_months"):
         return ""
-    return ", ".join(part for part in (f"{said['min_months']} months at least", said.get("clause", "")) if part)
+    return ", ".join(
+        part for part in (_("{n} months at least").format(n=said["min_months"]), said.get("clause", "")) if part
+    )
 
 
 def pretty(content: Any) -> str:
@@ -92,7 +106,7 @@ def requirements(pack: PolicyPackVersion) -> list[Requirement]:
                 role=rule.get("role", "").replace("_", " "),
                 theory=rule.get("theory", "").replace("_", " "),
                 threshold=_threshold(threshold),
-                basis=BASES.get(threshold.get("basis", ""), threshold.get("basis", "")),
+                basis=_(BASES.get(threshold.get("basis", ""), threshold.get("basis", ""))),
                 note=threshold.get("note", ""),
             )
         )
@@ -103,46 +117,47 @@ def _threshold(said: Mapping[str, Any]) -> str:
     if not said:
         return ""
     value = said.get("value")
-    return "to be set" if value is None else f"{SIGNS.get(said.get('op', ''), said.get('op', ''))} {value:g}"
+    sign = said.get("op", "")
+    return _("to be set") if value is None else f"{_(SIGNS.get(sign, sign))} {value:g}"
 
 
 def clauses_table(pack: PolicyPackVersion) -> Table:
     """The clauses of a pack, each with what would show that it is met, and how well its text was checked."""
     return Table(
         name="clauses",
-        title="Clauses",
+        title=_("Clauses"),
         about=pack.pack_id,
         rows=pack.content["clauses"],
         columns=(
-            Column("clause", "Clause", lambda row: row["ref"]),
-            Column("requirement", "What it asks for", lambda row: row["requirement"], None, "long"),
-            Column("evidence", "Evidence", lambda row: row.get("evidence", ""), None, "long"),
+            Column("clause", _("Clause"), lambda row: row["ref"]),
+            Column("requirement", _("What it asks for"), lambda row: row["requirement"], None, "long"),
+            Column("evidence", _("Evidence"), lambda row: row.get("evidence", ""), None, "long"),
             Column("evidence_refs", "", lambda row: ", ".join(row.get("evidence_refs", ()))),
-            Column("checked", "Text", lambda row: row.get("verification", ""), _checked),
+            Column("checked", _("Text"), lambda row: row.get("verification", ""), _checked),
         ),
     )
 
 
 def _checked(row: Mapping[str, Any]) -> str:
     said = row.get("verification", "")
-    return VERIFIED.get(said, said) or numbers.DASH
+    return _(VERIFIED.get(said, said)) or numbers.DASH
 
 
 def requirements_table(pack: PolicyPackVersion) -> Table:
     """What a pack says of numbers: their role, and from where on a difference matters."""
     return Table(
         name="thresholds",
-        title="Thresholds",
+        title=_("Thresholds"),
         about=pack.pack_id,
         rows=requirements(pack),
         columns=(
-            Column("number", "Number", lambda row: row.label),
+            Column("number", _("Number"), lambda row: row.label),
             Column("metric", "", lambda row: row.metric),
-            Column("role", "Role", lambda row: row.role),
-            Column("theory", "Theory", lambda row: row.theory),
-            Column("threshold", "Threshold", lambda row: row.threshold),
-            Column("basis", "It stands on", lambda row: row.basis, None, "long"),
-            Column("note", "Note", lambda row: row.note, None, "long"),
+            Column("role", _("Role"), lambda row: row.role),
+            Column("theory", _("Theory"), lambda row: row.theory),
+            Column("threshold", _("Threshold"), lambda row: row.threshold),
+            Column("basis", _("It stands on"), lambda row: row.basis, None, "long"),
+            Column("note", _("Note"), lambda row: row.note, None, "long"),
         ),
     )
 
@@ -151,21 +166,24 @@ def attributes_table(pack: PolicyPackVersion) -> Table:
     """What a pack protects, and where it says so."""
     return Table(
         name="attributes",
-        title="Protected attributes",
+        title=_("Protected attributes"),
         about=pack.pack_id,
         rows=pack.content["protected_attributes"],
         columns=(
-            Column("attribute", "Attribute", lambda row: row.get("label", row["id"])),
+            Column("attribute", _("Attribute"), lambda row: row.get("label", row["id"])),
             Column("id", "", lambda row: row["id"]),
-            Column("clause", "Clause", lambda row: row.get("clause", ""), None, "long"),
+            Column("clause", _("Clause"), lambda row: row.get("clause", ""), None, "long"),
             Column(
                 "contrasts",
-                "Compared",
-                lambda row: "; ".join(" against ".join(pair[::-1]) for pair in row.get("counterfactual_contrasts", ())),
+                _("Compared"),
+                lambda row: "; ".join(
+                    _("{group} against {reference}").format(group=pair[1], reference=pair[0])
+                    for pair in row.get("counterfactual_contrasts", ())
+                ),
                 None,
                 "long",
             ),
-            Column("checked", "Text", lambda row: row.get("verification", ""), _checked),
+            Column("checked", _("Text"), lambda row: row.get("verification", ""), _checked),
         ),
     )
 
@@ -174,14 +192,14 @@ def reviews_table(reviews: Iterable[PolicyPackReview], pack: PolicyPackVersion) 
     """Who read it against its sources, until when that holds."""
     return Table(
         name="reviews",
-        title="Reviews",
+        title=_("Reviews"),
         about=pack.pack_id,
         rows=reviews,
         columns=(
-            Column("reviewed_at", "When (UTC)", lambda row: row.reviewed_at),
-            Column("reviewer", "Who", lambda row: row.reviewer),
-            Column("due", "Holds until", lambda row: row.due.isoformat()),
-            Column("note", "What was read", lambda row: row.note, None, "long"),
+            Column("reviewed_at", _("When (UTC)"), lambda row: row.reviewed_at),
+            Column("reviewer", _("Who"), lambda row: row.reviewer),
+            Column("due", _("Holds until"), lambda row: row.due.isoformat()),
+            Column("note", _("What was read"), lambda row: row.note, None, "long"),
         ),
     )
 

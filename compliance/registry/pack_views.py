@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from compliance import actions
 from compliance.access import permissions as access
@@ -46,34 +47,34 @@ def listing(user: Any, *, today: date) -> Listing:
         noun="policy pack",
         rows=rows,
         search=named("name", "pack_id", "version", "jurisdiction"),
-        hint="Name, id, jurisdiction",
+        hint=_("Name, id, jurisdiction"),
         filters=(
             Filter(
                 name="jurisdiction",
-                label="Jurisdiction",
+                label=_("Jurisdiction"),
                 narrow=lambda found, value: found.filter(jurisdiction=value),
                 offered=_offered(sorted({*known.values_list("jurisdiction", flat=True)} - {""})),
             ),
             Filter(
                 name="status",
-                label="Law or standard",
+                label=_("Law or standard"),
                 narrow=lambda found, value: found.filter(status=value),
                 offered=[(value, state_words(value)) for value in sorted({*known.values_list("status", flat=True)})],
             ),
             Filter(
                 name="review",
-                label="Review",
+                label=_("Review"),
                 narrow=lambda found, value: (
                     found.filter(last_due__lt=today) | found.filter(last_due=None, as_of__lt=stale)
                 ),
-                offered=(("overdue", "Overdue"),),
-                every="Any",
+                offered=(("overdue", _("Overdue")),),
+                every=_("Any"),
             ),
         ),
         sorts=(
-            by("name", "Name", "name", "-loaded_at", "-pk", column="pack"),
-            by("read", "Sources read, newest first", "-as_of", "-pk", column="as_of", descending=True),
-            by("jurisdiction", "Jurisdiction", "jurisdiction", "name", "-pk", column="jurisdiction"),
+            by("name", _("Name"), "name", "-loaded_at", "-pk", column="pack"),
+            by("read", _("Sources read, newest first"), "-as_of", "-pk", column="as_of", descending=True),
+            by("jurisdiction", _("Jurisdiction"), "jurisdiction", "name", "-pk", column="jurisdiction"),
         ),
         table=lambda lines, every: packs_table(lines, every, today=today),
     )
@@ -87,17 +88,21 @@ def packs_table(rows: Any, every: Every, *, today: date) -> Table:
     """Policy packs, each with where it stands and until when its review holds."""
     return Table(
         name="packs",
-        title="Policy packs",
+        title=_("Policy packs"),
         rows=rows,
         every=every,
         columns=(
-            Column("pack", "Pack", lambda row: row.name, _link, "long"),
+            Column("pack", _("Pack"), lambda row: row.name, _link, "long"),
             Column("pack_id", "", lambda row: row.pack_id),
-            Column("version", "Version", lambda row: row.version),
-            Column("jurisdiction", "Jurisdiction", lambda row: row.jurisdiction),
-            Column("status", "Law or standard", lambda row: row.status, lambda row: state_words(row.status), "long"),
-            Column("as_of", "Sources read", lambda row: row.as_of.isoformat(), lambda row: plain_day(row.as_of), "num"),
-            Column("review", "Review due", lambda row: _due(row).isoformat(), lambda row: _due_cell(row, today), "num"),
+            Column("version", _("Version"), lambda row: row.version),
+            Column("jurisdiction", _("Jurisdiction"), lambda row: row.jurisdiction),
+            Column("status", _("Law or standard"), lambda row: row.status, lambda row: state_words(row.status), "long"),
+            Column(
+                "as_of", _("Sources read"), lambda row: row.as_of.isoformat(), lambda row: plain_day(row.as_of), "num"
+            ),
+            Column(
+                "review", _("Review due"), lambda row: _due(row).isoformat(), lambda row: _due_cell(row, today), "num"
+            ),
             Column("reviewed", "", lambda row: row.last_due is not None),
             Column("sha256", "", lambda row: row.sha256),
         ),
@@ -144,7 +149,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponseBase:
     except ComplianceError as error:
         form.add_error("due", str(error))
         return _page(request, row, form, status=409)
-    messages.success(request, "The review is recorded under your name.")
+    messages.success(request, _("The review is recorded under your name."))
     return redirect(row)
 
 

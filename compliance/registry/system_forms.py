@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from auditor.exceptions import InputError
 from compliance.models import SystemListing
@@ -44,7 +45,7 @@ loan_purpose = "home purchase"
 PRICES = ("prompt", "answer", "request")
 
 
-def _price(label: str) -> forms.FloatField:
+def _price(label: Any) -> forms.FloatField:
     return forms.FloatField(label=label, required=False, min_value=0)
 
 
@@ -53,19 +54,21 @@ class SystemForm(TeamForm):
 
     permission = "add_systemlisting"
     text = forms.CharField(
-        label="Table",
+        label=_("Table"),
         max_length=LONGEST,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 18, "spellcheck": "false"}),
-        help_text="One table as docs/systems.md describes it. No key and no file of keys: a key is set on its page.",
+        help_text=_("One table as docs/systems.md describes it. No key and no file of keys: a key is set on its page."),
     )
     currency = forms.RegexField(
-        r"^[A-Z]{3}$", label="Currency", required=False, help_text="Three letters, such as USD. Empty: no prices."
+        r"^[A-Z]{3}$", label=_("Currency"), required=False, help_text=_("Three letters, such as USD. Empty: no prices.")
     )
-    prompt = _price("Price per million tokens of prompts")
-    answer = _price("Price per million tokens of answers")
-    request = _price("Price per request")
-    reason = forms.CharField(label="What it is needed for", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    prompt = _price(_("Price per million tokens of prompts"))
+    answer = _price(_("Price per million tokens of answers"))
+    request = _price(_("Price per request"))
+    reason = forms.CharField(
+        label=_("What it is needed for"), max_length=4000, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
     def clean(self) -> dict[str, Any]:
         """The table with its prices, as the engine reads it."""
@@ -75,7 +78,7 @@ class SystemForm(TeamForm):
         text = said["text"].replace("\r\n", "\n").replace("\r", "\n")
         prices = {name: said[name] for name in PRICES if said.get(name) is not None}
         if prices and not said.get("currency"):
-            self.add_error("currency", "currency: is missing; expected three letters such as USD beside the prices")
+            self.add_error("currency", _("currency: is missing; expected three letters such as USD beside the prices"))
             return said
         try:
             if said.get("currency"):
@@ -93,7 +96,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
     auto_id_of = "id_%s"  # two of them stand on one page
-    label = ""
+    label: Any = ""
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data, auto_id=self.auto_id_of)
@@ -104,23 +107,23 @@ class ApprovalForm(ReasonForm):
     """That a second administrator approves."""
 
     auto_id_of = "id_approve_%s"
-    label = "What was looked at"
+    label = _("What was looked at")
 
 
 class WithdrawalForm(ReasonForm):
     """That an administrator withdraws."""
 
     auto_id_of = "id_withdraw_%s"
-    label = "Why it is withdrawn"
+    label = _("Why it is withdrawn")
 
 
 class KeyForm(forms.Form):
     """The key of a system. The box is empty whatever was sent: a key is shown to nobody."""
 
     key = forms.CharField(
-        label="Key",
+        label=_("Key"),
         max_length=4096,
         strip=True,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
-        help_text="Kept sealed for this address, and never shown again. A key that is there is erased.",
+        help_text=_("Kept sealed for this address, and never shown again. A key that is there is erased."),
     )

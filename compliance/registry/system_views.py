@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from auditor.exceptions import AuditorError, InputError
@@ -43,26 +44,29 @@ def _listing(user: Any) -> Listing:
         noun="system",
         rows=rows,
         search=named("name", "kind", "proposed_by", "approved_by", "team__name"),
-        hint="Name, team, person",
+        hint=_("Name, team, person"),
         filters=(
             Filter(
                 name="state",
-                label="Stands",
+                label=_("Stands"),
                 narrow=lambda found, value: found.filter(state=value),
                 offered=[(item.value, str(item.label)) for item in SystemState],
             ),
             Filter(
                 name="kind",
-                label="Kind",
+                label=_("Kind"),
                 narrow=lambda found, value: found.filter(kind=value),
-                offered=((SystemListing.ENDPOINT, "Language models"), (SystemListing.SERVICE, "Decision services")),
+                offered=(
+                    (SystemListing.ENDPOINT, _("Language models")),
+                    (SystemListing.SERVICE, _("Decision services")),
+                ),
             ),
         ),
         sorts=(
-            by("name", "Name", "kind", "name", "-version", column="system"),
-            by("proposed", "Last proposed first", "-proposed_at", "-pk", column="proposed_by", descending=True),
-            by("approved", "Last approved first", F("approved_at").desc(nulls_last=True), "-pk", column="approved_by",
-               descending=True),
+            by("name", _("Name"), "kind", "name", "-version", column="system"),
+            by("proposed", _("Last proposed first"), "-proposed_at", "-pk", column="proposed_by", descending=True),
+            by("approved", _("Last approved first"), F("approved_at").desc(nulls_last=True), "-pk",
+               column="approved_by", descending=True),
         ),
         table=systems_table,
     )  # fmt: skip
@@ -79,7 +83,7 @@ def propose(request: HttpRequest) -> HttpResponse:
             row = actions.propose_system(
                 team=asked["team"], text=asked["text"], reason=asked["reason"], actor=site_actor(request)
             )
-            messages.success(request, "The system is proposed. A second administrator has to approve it.")
+            messages.success(request, _("The system is proposed. A second administrator has to approve it."))
             return redirect(row)
         except ComplianceError as error:
             form.add_error(None, str(error))
@@ -108,7 +112,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponseBase:
     row = _row(request, pk)
     access.require(request.user, "approve_systemlisting", row.team_id)
     form = ApprovalForm(request.POST)
-    return _decided(request, row, form, actions.approve_system, "The system is listed: it may be asked.")
+    return _decided(request, row, form, actions.approve_system, _("The system is listed: it may be asked."))
 
 
 @page("POST")
@@ -117,7 +121,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
     row = _row(request, pk)
     access.require(request.user, "withdraw_systemlisting", row.team_id)
     form = WithdrawalForm(request.POST)
-    done = "The system is withdrawn: it is not asked any more."
+    done = _("The system is withdrawn: it is not asked any more.")
     return _decided(request, row, form, actions.withdraw_system, done)
 
 
@@ -136,7 +140,7 @@ def set_key(request: HttpRequest, pk: int) -> HttpResponseBase:
     except (ComplianceError, AuditorError) as error:
         form.add_error(None, str(error))
         return _page(request, row, form, status=409)
-    messages.success(request, "The key is set. It is kept sealed and shown to nobody.")
+    messages.success(request, _("The key is set. It is kept sealed and shown to nobody."))
     return redirect(row)
 
 
@@ -147,7 +151,7 @@ def erase_key(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(request.user, "add_systemkey", row.team_id)
     try:
         actions.erase_system_key(listing=row, actor=site_actor(request))
-        messages.success(request, "The key is erased.")
+        messages.success(request, _("The key is erased."))
     except ComplianceError as error:
         messages.error(request, str(error))
     return redirect(row)

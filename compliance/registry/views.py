@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
@@ -81,24 +82,24 @@ def _listing(user: Any) -> Listing:
         noun="registration",
         rows=rows.defer("mapping", "look"),
         search=named("name", "source", "requested_by", "error"),
-        hint="Name, source, person",
+        hint=_("Name, source, person"),
         filters=(
             Filter(
                 name="kind",
-                label="Kind",
+                label=_("Kind"),
                 narrow=lambda found, value: found.filter(kind=value),
-                offered=((Registration.MODEL, "Language models"), (Registration.DATA, "Data sets")),
+                offered=((Registration.MODEL, _("Language models")), (Registration.DATA, _("Data sets"))),
             ),
             Filter(
                 name="state",
-                label="State",
+                label=_("State"),
                 narrow=lambda found, value: found.filter(state=value),
                 offered=[(item.value, str(item.label)) for item in RegistrationState],
             ),
         ),
         sorts=(
-            by("newest", "Newest first", "-created_at", "-pk", column="created_at", descending=True),
-            by("name", "Name", "name", "-pk", column="name"),
+            by("newest", _("Newest first"), "-created_at", "-pk", column="created_at", descending=True),
+            by("name", _("Name"), "name", "-pk", column="name"),
         ),
         table=registrations_table,
     )
@@ -186,7 +187,7 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
             if row.state == RegistrationState.MAPPING:
                 _look(row, mapping="")
         except ValueError:
-            status, error = 400, "offset: is not a number; expected where the part begins"
+            status, error = 400, _("offset: is not a number; expected where the part begins")
         except (DataError, ComplianceError) as refused:
             status, error = 409, str(refused)
     done = row.state != RegistrationState.UPLOADING
@@ -344,7 +345,7 @@ def replace_file(request: HttpRequest, public_id: UUID) -> HttpResponse:
     access.require(request.user, PERMISSIONS[row.kind], row.team_id)
     form = FileForm(request.POST, request.FILES)
     if not form.is_valid():
-        return _refused(request, row, "file: no file was sent; expected a table", status=400)
+        return _refused(request, row, _("file: no file was sent; expected a table"), status=400)
     sent = form.cleaned_data["file"]
     try:
         # As with a new upload: the old table stays where no new one could be taken.
@@ -387,12 +388,12 @@ def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
     row = _row(request, public_id)
     access.require(request.user, PERMISSIONS[row.kind], row.team_id)
     if "sure" not in request.POST:
-        return _refused(request, row, "sure: is not ticked; expected a tick that the file may go", status=400)
+        return _refused(request, row, _("sure: is not ticked; expected a tick that the file may go"), status=400)
     try:
         actions.remove_registration(registration=row, actor=site_actor(request))
     except ComplianceError as error:
         return _refused(request, row, str(error), status=409)
-    messages.success(request, f"{row.source} and what was said of its columns are removed.")
+    messages.success(request, _("{file} and what was said of its columns are removed.").format(file=row.source))
     return HttpResponseRedirect(reverse("registrations"))
 
 
