@@ -69,9 +69,15 @@ def gathered() -> Catalog:
 
 def borrowed() -> Iterator[str]:
     """Words of reports that pages say by themselves, such as the names of conclusions and of what became of a case."""
+    from django.apps import apps
+    from django.utils import translation
+
+    from compliance.field_names import names
     from compliance.words import borrowed_words
 
     yield from borrowed_words()
+    with translation.override(None):
+        yield from names(apps.get_app_config("compliance").get_models())
 
 
 def translated() -> Catalog:

@@ -29,7 +29,7 @@ class Person:
     @property
     def words(self) -> str:
         """The roles, by name."""
-        return ", ".join(Role(item.role).label for item in self.roles)
+        return ", ".join(str(Role(item.role).label) for item in self.roles)
 
     @property
     def last_in(self) -> datetime | None:
@@ -80,7 +80,7 @@ def links_table(rows: Iterable[AccountLink], every: Every) -> Table:
             Column("kind", "For", lambda row: row.get_kind_display()),
             Column("name", "Of whom", lambda row: row.name),
             Column("team", "Team", lambda row: row.team.name),
-            Column("role", "Role", lambda row: Role(row.role).label if row.role else ""),
+            Column("role", "Role", lambda row: str(Role(row.role).label) if row.role else ""),
             Column("made_by", "Made by", lambda row: row.made_by),
             Column("made_at", "When", lambda row: row.made_at),
             Column("expires_at", "Until", lambda row: row.expires_at),

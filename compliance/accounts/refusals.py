@@ -24,7 +24,7 @@ def refused(request: HttpRequest, exception: Exception | None = None) -> HttpRes
     """403. Of another team's permissions nothing is said, not even who is in it."""
     context = {"words": "", "roles": "", "givers": ""}
     if isinstance(exception, NotPermitted):
-        held_by = sorted(Role(role).label for role in roles_with(exception.permission))
+        held_by = sorted(str(Role(role).label) for role in roles_with(exception.permission))
         context = {
             "words": permission_words(exception.permission),
             "roles": wording.joined(held_by) if held_by else "",

@@ -400,7 +400,7 @@ def _allowed(step: Step, user: Any, team: Team) -> Step:
     needed = NEEDED.get(step.key)
     if needed is None or step.stage == "done" or access.may(user, needed, team.pk):
         return step
-    roles = ", ".join(sorted(Role(role).label for role in roles_with(needed)))
+    roles = ", ".join(sorted(str(Role(role).label) for role in roles_with(needed)))
     missing = f"Open to: {roles}. Whoever administers the installation gives roles, under Memberships."
     return replace(step, missing=missing, button="", post="", link="")
 
