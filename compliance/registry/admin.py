@@ -18,6 +18,8 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
 from auditor.exceptions import InputError
@@ -101,7 +103,7 @@ class LanguageModelAdmin(ActingAdmin):
         prefetched = Prefetch("versions", versions.prefetch_related(_under_way(request)), to_attr="its_versions")
         return super().get_queryset(request).prefetch_related(prefetched)
 
-    @admin.display(description="approval", ordering="approval")
+    @admin.display(description=_("approval"), ordering="approval")
     def stands(self, obj: LanguageModel) -> str:
         """Which versions are approved; their pages on the site are where it is done."""
         words: str = vars(obj).get(IN_WORDS) or approval_words(obj)
@@ -111,26 +113,34 @@ class LanguageModelAdmin(ActingAdmin):
         """One that reads the approvals of a page at once."""
         return _ModelList
 
-    @admin.display(description="audits under way")
+    @admin.display(description=_("audits under way"))
     def under_way(self, obj: Any) -> SafeString | str:
         """How far each is."""
         return _bars([audit for version in obj.its_versions for audit in version.audits_under_way])
 
-    @admin.display(description="Versions, newest first")
+    @admin.display(description=_("Versions, newest first"))
     def versions(self, obj: LanguageModel) -> SafeString:
         """Its versions, each with its page."""
         page = "admin:compliance_languagemodelversion_change"
-        numbered = obj.versions.numbered()
-        rows = [(reverse(page, args=[row.pk]), number_of(row), row.source, row.sha256) for row in numbered]
-        listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
+        numbered, named = obj.versions.numbered(), gettext("Version {number}")
+        rows = [
+            (
+                reverse(page, args=[row.pk]),
+                named.format(number=number_of(row)),
+                row.source,
+                row.sha256,
+            )
+            for row in numbered
+        ]
+        listed = format_html_join("", '<li><a href="{}">{}</a>, {}, <code>{}</code></li>', rows)
         return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
 
-    @admin.action(description="Retire", permissions=["approve"])
+    @admin.action(description=_("Retire"), permissions=["approve"])
     def retire(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Retire."""
         self._decide(request, queryset, Approval.RETIRED)
 
-    @admin.action(description="Take into use again", permissions=["approve"])
+    @admin.action(description=_("Take into use again"), permissions=["approve"])
     def propose(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Take into use again."""
         self._decide(request, queryset, Approval.PROPOSED)
@@ -153,12 +163,12 @@ class VersionAdmin(ReadOnlyAdmin):
         rows = cast("VersionQuerySet[Any]", super().get_queryset(request))  # registered for versions alone
         return rows.numbered().prefetch_related(_under_way(request))
 
-    @admin.display(description="audits under way")
+    @admin.display(description=_("audits under way"))
     def under_way(self, obj: Any) -> SafeString | str:
         """How far each is."""
         return _bars(obj.audits_under_way)
 
-    @admin.display(description="version")
+    @admin.display(description=_("version"))
     def number(self, obj: Any) -> int:
         """Its number."""
         return number_of(obj)
@@ -177,15 +187,15 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
     fields = ("language_model", "number", "source", "sha256", "imported_at", "left_behind", "files")
     readonly_fields = ("number", "left_behind", "files")
 
-    @admin.display(description="left behind")
+    @admin.display(description=_("left behind"))
     def left_behind(self, obj: LanguageModelVersion) -> str:
         """The lines that the command line prints at import, too."""
         try:
-            return "; ".join(obj.described.imported.left_behind) or "nothing"
+            return "; ".join(obj.described.imported.left_behind) or gettext("nothing")
         except InputError as error:
             return str(error)
 
-    @admin.display(description="manifest")
+    @admin.display(description=_("manifest"))
     def files(self, obj: LanguageModelVersion) -> SafeString:
         """What the store keeps of it."""
         return _code(obj.manifest)
@@ -202,7 +212,7 @@ class DataSetAdmin(VersionAdmin):
     fields = ("name", "number", "team", "source", "rows", "fingerprint", "registered_at", "schema", "first_rows")
     readonly_fields = ("number", "schema", "first_rows")
 
-    @admin.display(description="fields")
+    @admin.display(description=_("fields"))
     def schema(self, obj: DataSetVersion) -> SafeString:
         """Name, role, type and unit of every field."""
         try:
@@ -211,7 +221,7 @@ class DataSetAdmin(VersionAdmin):
             return format_html("{}", error)
         return table_html(fields_table(mapping.fields, address=_page_of(obj)))
 
-    @admin.display(description="first rows")
+    @admin.display(description=_("first rows"))
     def first_rows(self, obj: DataSetVersion) -> str:
         """As they were masked before they were stored."""
         return table_html(_rows_table(obj)) if obj.preview else "–"
@@ -252,12 +262,12 @@ class PlanAdmin(Runnable, VersionAdmin):
         """With where each stands."""
         return cast("PlanVersionQuerySet", super().get_queryset(request)).standing()
 
-    @admin.display(description="design")
+    @admin.display(description=_("design"))
     def stands(self, obj: PlanVersion) -> str:
         """Whether it is approved, and by whom."""
         return standing_words(obj)
 
-    @admin.display(description="prompt")
+    @admin.display(description=_("prompt"))
     def prompt(self, obj: PlanVersion) -> SafeString:
         """The template that cases are rendered from."""
         try:
@@ -265,7 +275,7 @@ class PlanAdmin(Runnable, VersionAdmin):
         except InputError as error:  # a plan of another version; the design below is shown as it is
             return format_html("{}", error)
 
-    @admin.display(description="design")
+    @admin.display(description=_("design"))
     def whole_design(self, obj: PlanVersion) -> SafeString:
         """What people approve."""
         return _code(obj.design)
@@ -353,17 +363,17 @@ class PolicyPackAdmin(ActingAdmin):
             *super().get_urls(),
         ]
 
-    @admin.display(description="review due")
+    @admin.display(description=_("review due"))
     def review_due(self, obj: PolicyPackVersion) -> Any:
         """The day of the last review's end, else a year after its sources were read."""
         return review_due(obj, obj.reviews.order_by("-pk").first())
 
-    @admin.display(description="used in runs", boolean=True)
+    @admin.display(description=_("used in runs"), boolean=True)
     def used(self, obj: PolicyPackVersion) -> bool:
         """Whether a run names its hash."""
         return Audit.objects.filter(run_json__contains=obj.sha256).exists()
 
-    @admin.display(description="clauses")
+    @admin.display(description=_("clauses"))
     def clauses(self, obj: PolicyPackVersion) -> SafeString:
         """What it asks for, and where that stands."""
         rows = [(item["ref"], item["requirement"]) for item in obj.content["clauses"]]
@@ -399,14 +409,24 @@ class PolicyPackAdmin(ActingAdmin):
                 return HttpResponseRedirect(reverse("admin:compliance_policypackversion_change", args=[pack.pk]))
             except ComplianceError as error:
                 form.add_error("due", str(error))
-        context = {**self.admin_site.each_context(request), "title": f"Review {pack}", "form": form, "pack": pack}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Review {pack}").format(pack=pack),
+            "form": form,
+            "pack": pack,
+        }
         return render(request, "admin/compliance/policypackversion/review.html", context)
 
     def difference(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
         """What changed from one version to another."""
         first, second = self._pack(request, other), self._pack(request, pk)
         lines = difference_lines(first, second)
-        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": lines, "pack": second}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Difference"),
+            "lines": lines,
+            "pack": second,
+        }
         return render(request, "admin/compliance/policypackversion/diff.html", context)
 
     def _pack(self, request: HttpRequest, pk: int) -> PolicyPackVersion:
@@ -414,7 +434,7 @@ class PolicyPackAdmin(ActingAdmin):
             raise PermissionDenied
         pack: PolicyPackVersion | None = self.get_queryset(request).filter(pk=pk).first()
         if pack is None:
-            raise Http404("no such policy pack")
+            raise Http404(gettext("no such policy pack"))
         return pack
 
 

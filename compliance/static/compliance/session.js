@@ -41,10 +41,10 @@
     stay.hidden = over || last;
     login.hidden = !over;
     const line = over
-      ? "Your session has ended. What stands on this page stays. If you send it, you log in first and find it again."
+      ? says.dataset.over
       : last
-        ? `Your session ends at ${clock()}, after its longest time. Send or save what you are writing; then log in again.`
-        : `Your session ends at ${clock()} if you do nothing.`;
+        ? says.dataset.last.replace("{time}", clock())
+        : says.dataset.soon.replace("{time}", clock());
     if (says.textContent !== line) says.textContent = line;
     panel.hidden = false;
   }
@@ -72,7 +72,7 @@
     try {
       await ask({ method: "POST", body: new FormData(form) });
     } catch {
-      says.textContent = "The session could not be prolonged. Try again.";
+      says.textContent = says.dataset.failed;
       return;
     }
     look();
