@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from compliance.dates import moment_said
 from compliance.tables.described import Column, Plain, Table
 from reports import numbers
 from reports.html_marks import files_html
@@ -89,7 +90,7 @@ def in_words(value: Plain) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return numbers.date(value.isoformat())
+        return moment_said(value)
     return numbers.count(value) if isinstance(value, int) else str(value)
 
 

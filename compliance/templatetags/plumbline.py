@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.links import cases_link
+from compliance.dates import day_said, moment_said
 from compliance.models import Audit
 from compliance.tables.described import Table
 from compliance.tables.html import addresses, table_html
@@ -70,7 +71,7 @@ def digest(value: str | None) -> SafeString | str:
 @register.filter
 def utc(moment: datetime | None) -> str:
     """A time as reports print it."""
-    return numbers.date(moment.isoformat()) if moment else numbers.DASH
+    return moment_said(moment) if moment else numbers.DASH
 
 
 @register.filter
@@ -162,13 +163,13 @@ def picture(chart: Chart, number: int | str = "") -> SafeString:
 @register.filter
 def day(moment: datetime | None) -> str:
     """A day as reports print it; nothing for none."""
-    return numbers.date(moment.isoformat()).partition(",")[0] if moment else ""
+    return day_said(moment) if moment else ""
 
 
 @register.filter
 def plain_day(value: date | None) -> str:
     """A day that is kept without a time, as reports print days."""
-    return numbers.date(f"{value.isoformat()}T00:00:00+00:00").partition(",")[0] if value else numbers.DASH
+    return day_said(value) if value else numbers.DASH
 
 
 @register.filter

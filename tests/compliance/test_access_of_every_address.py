@@ -141,6 +141,8 @@ SITE = {
     "audits/<audit:number>/<published:name>": Line(
         "/audits/{audit.number}/report.pdf", without=MISSING, allowed=MISSING, foreign=MISSING
     ),
+    # A cookie and nothing else; whoever cannot log in may read the login page in German.
+    "language/": Line("/language/", method="post", anybody=302, without=302, allowed=302),
     "login/": Line("/login/", anybody=200, without=302, allowed=302),
     "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
     "password/": Line("/password/", without=200),
@@ -345,7 +347,7 @@ def wrong(client: Client, rows: dict[str, Any], who: str) -> list[str]:
         answer = getattr(client, line.method)(line.path.format(**rows))
         if answer.status_code != expected:
             found.append(f"{route}: {answer.status_code}, expected {expected}")
-        if who == "anybody" and expected == LOGIN and route not in ("favicon.ico", "admin/logout/"):
+        if who == "anybody" and expected == LOGIN and route not in ("favicon.ico", "admin/logout/", "language/"):
             assert answer["Location"].startswith(("/login/", "/admin/login/")), route
     return found
 
