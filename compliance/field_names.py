@@ -10,18 +10,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import Field, Model
-from django.utils.translation import gettext_lazy
+from django.utils.translation import pgettext_lazy
+
+
+#: *low* is the end of an interval here, and a severity elsewhere.
+CONTEXT = "register or column"
 
 
 def translate_names(models: Iterable[type[Model]]) -> None:
     """Let every name and help text be said in the language of whoever reads it."""
     for model in models:
         meta = model._meta
-        meta.verbose_name, meta.verbose_name_plural = (gettext_lazy(name) for name in _of_register(meta))
+        meta.verbose_name, meta.verbose_name_plural = (pgettext_lazy(CONTEXT, name) for name in _of_register(meta))
         for field in _fields(model):
-            field.verbose_name = gettext_lazy(str(field.verbose_name))
+            field.verbose_name = pgettext_lazy(CONTEXT, str(field.verbose_name))
             if field.help_text:
-                field.help_text = gettext_lazy(str(field.help_text))
+                field.help_text = pgettext_lazy(CONTEXT, str(field.help_text))
 
 
 def names(models: Iterable[type[Model]]) -> Iterator[str]:

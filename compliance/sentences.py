@@ -20,7 +20,8 @@ def in_sentence(label: str | Promise) -> str:
 
 def one_of(labels: Iterable[str | Promise], *, between: str = "") -> str:
     """Labels of which one is meant: *active or paused*; ``between`` stands for *or*."""
-    return (between or f" {_('or')} ").join(in_sentence(label) for label in labels)
+    word = _("or")
+    return (between or f" {word} ").join(in_sentence(label) for label in labels)
 
 
 @contextmanager

@@ -64,20 +64,29 @@ def gathered() -> Catalog:
             catalog.add(text, locations=[(path.relative_to(ROOT).as_posix(), None)], context=context)
     for text in borrowed():
         catalog.add(text, locations=[("reports", None)])
+    from compliance.field_names import CONTEXT
+
+    for text in named():
+        catalog.add(text, locations=[("compliance/models", None)], context=CONTEXT)
     return catalog
 
 
 def borrowed() -> Iterator[str]:
     """Words of reports that pages say by themselves, such as the names of conclusions and of what became of a case."""
-    from django.apps import apps
-    from django.utils import translation
-
-    from compliance.field_names import names
     from compliance.words import borrowed_words
 
     yield from borrowed_words()
+
+
+def named() -> Iterator[str]:
+    """Names of registers and their columns; one without a page in the administration is named nowhere."""
+    from django.contrib import admin
+    from django.utils import translation
+
+    from compliance.field_names import names
+
     with translation.override(None):
-        yield from names(apps.get_app_config("compliance").get_models())
+        yield from names(model for model in admin.site._registry if model._meta.app_label == "compliance")
 
 
 def translated() -> Catalog:
