@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from compliance.accounts import admin as people
 from compliance.admin_base import ReadOnlyAdmin, progress_bar
@@ -26,7 +28,7 @@ from compliance.registry import admin as registry
 __all__ = ["people", "registry"]  # importing them registers theirs
 
 admin.site.site_header = admin.site.site_title = "Plumbline"
-admin.site.index_title = "Register"
+admin.site.index_title = _("Register")
 
 
 @admin.register(Audit)
@@ -49,7 +51,7 @@ class AuditAdmin(ReadOnlyAdmin):
     list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
 
-    @admin.display(description="Prompts scored")
+    @admin.display(description=_("Prompts scored"))
     def progress(self, audit: Audit) -> str:
         """How far it is, with the way to its page."""
         return progress_bar(audit)
@@ -61,7 +63,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def request_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for audits."""
-        context = {**self.admin_site.each_context(request), "title": "Run audit", "opts": Audit._meta}
+        context = {**self.admin_site.each_context(request), "title": gettext("Run audit"), "opts": Audit._meta}
         listed_at = "admin:compliance_audit_changelist"
         return request_page(
             request, Door(template="admin/compliance/request_audit.html", context=context, listed_at=listed_at)

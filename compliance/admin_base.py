@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import Actor, signed_in
@@ -25,14 +27,13 @@ EVENTS_SHOWN = 200
 def progress_bar(audit: Audit, *, words: str = "") -> SafeString:
     """How far an audit is, with the way to its page."""
     return format_html(
-        '<a href="{}">{}{} of {}</a><progress class="slim" value="{}" max="{}" aria-label="{} scored"></progress>',
+        '<a href="{}">{}{}</a><progress class="slim" value="{}" max="{}" aria-label="{}"></progress>',
         audit.get_absolute_url(),
         words,
-        audit.prompts_done,
-        audit.prompts or "–",
+        _("{done} of {all}").format(done=audit.prompts_done, all=audit.prompts or "–"),
         audit.prompts_done,
         audit.prompts or 1,
-        audit,
+        _("{audit} scored").format(audit=audit),
     )
 
 
@@ -40,18 +41,21 @@ def events_table(events: Sequence[Event], every: Callable[[], Iterable[Event]], 
     """What the event log says of a row."""
     return Table(
         name="events",
-        title="What the event log says",
+        title=_("What the event log says"),
         about=about,
         rows=events,
         every=every,
         columns=(
-            Column("seq", "No.", lambda event: event.seq, lambda event: str(event.seq)),
-            Column("ts", "When (UTC)", lambda event: event.ts),
-            Column("actor", "Who", lambda event: event.actor),
-            Column("role", "As", lambda event: event.role),
-            Column("action", "What", lambda event: event.action),
+            Column("seq", _("No."), lambda event: event.seq, lambda event: str(event.seq)),
+            Column("ts", _("When (UTC)"), lambda event: event.ts),
+            Column("actor", _("Who"), lambda event: event.actor),
+            Column("role", _("As"), lambda event: event.role),
+            Column("action", _("What"), lambda event: event.action),
             Column(
-                "hash", "Hash", lambda event: event.hash, lambda event: format_html("<code>{}…</code>", event.hash[:12])
+                "hash",
+                _("Hash"),
+                lambda event: event.hash,
+                lambda event: format_html("<code>{}…</code>", event.hash[:12]),
             ),
         ),
     )
@@ -81,7 +85,7 @@ class ListedAdmin(ByKeyAdmin):
         found = list_file(request, self)
         if found is not None:
             return found
-        files = list_files(request, str(self.opts.verbose_name_plural).capitalize())
+        files = list_files(request, capfirst(str(self.opts.verbose_name_plural)))
         return super().changelist_view(request, {**(extra_context or {}), "list_files": files})
 
 
@@ -131,7 +135,7 @@ class ReadOnlyAdmin(ListedAdmin):
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """Not found, where Django would send people to the index with a message."""
-        raise Http404("no such row")
+        raise Http404(_("no such row"))
 
 
 class ActingAdmin(ReadOnlyAdmin):

@@ -23,11 +23,13 @@ class ComplianceConfig(AppConfig):
         from compliance.accounts.records import listen
         from compliance.database.busy import bound_waits
         from compliance.database.triggers import protect_evidence
+        from compliance.field_names import translate_names
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
         post_migrate.connect(_enter_findings, sender=self, dispatch_uid="enter_findings")
         connection_created.connect(bound_waits, dispatch_uid="bound_waits")
+        translate_names(self.get_models())
         listen()
         watch_names()
 

@@ -64,6 +64,10 @@ def gathered() -> Catalog:
             catalog.add(text, locations=[(path.relative_to(ROOT).as_posix(), None)], context=context)
     for text in borrowed():
         catalog.add(text, locations=[("reports", None)])
+    from compliance.field_names import CONTEXT
+
+    for text in named():
+        catalog.add(text, locations=[("compliance/models", None)], context=CONTEXT)
     return catalog
 
 
@@ -72,6 +76,17 @@ def borrowed() -> Iterator[str]:
     from compliance.words import borrowed_words
 
     yield from borrowed_words()
+
+
+def named() -> Iterator[str]:
+    """Names of registers and their columns; one without a page in the administration is named nowhere."""
+    from django.contrib import admin
+    from django.utils import translation
+
+    from compliance.field_names import names
+
+    with translation.override(None):
+        yield from names(model for model in admin.site._registry if model._meta.app_label == "compliance")
 
 
 def translated() -> Catalog:

@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
 from auditor.canonical import sha256_bytes
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 VALID_FOR = timedelta(days=3)
 """How long somebody has to use a link."""
-OVER = "this link: was used, withdrawn or has expired; expected a new one from whoever administers the team"
+OVER = gettext_noop(
+    "this link: was used, withdrawn or has expired; expected a new one from whoever administers the team"
+)
 
 
 @transaction.atomic
@@ -74,7 +78,9 @@ def offer_new_password(*, team: Team, user: User, actor: Actor) -> str:
     """
     _may_offer(actor.user, user, team)
     if actor.user is not None and actor.user.pk == user.pk:
-        raise StateError(f"{user}: is your own account; expected the page on which you change your password")
+        raise StateError(
+            _("{user}: is your own account; expected the page on which you change your password").format(user=user)
+        )
     return _make(
         kind=AccountLink.Kind.NEW_PASSWORD, team=team, name=user.get_username(), role="", user=user, actor=actor
     )
@@ -94,7 +100,9 @@ def withdraw_account_link(*, link: AccountLink, actor: Actor) -> None:
     _allow(actor.user, link.team_id)
     lock_chain()
     if not _open(link).update(withdrawn_at=timezone.now()):
-        raise StateError(f"{link}: is not open; expected a link that was neither used nor withdrawn")
+        raise StateError(
+            _("{link}: is not open; expected a link that was neither used nor withdrawn").format(link=link)
+        )
     _tell("account.link_withdrawn", link, actor)
 
 
@@ -109,11 +117,15 @@ def join_by_link(*, link: AccountLink, username: str, password: str) -> User:
     """
     lock_chain()
     if link.kind != AccountLink.Kind.INVITATION or not _open(link).update(used_at=timezone.now()):
-        raise StateError(OVER)
+        raise StateError(_(OVER))
     _still(lambda: _allow(_maker(link), link.team_id))
     other = taken_by(username)
     if other is not None:
-        raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")
+        raise StateError(
+            _("user name {username}: is taken, as {other}; expected another one").format(
+                username=repr(username), other=repr(other)
+            )
+        )
     user: User = get_user_model().objects.create_user(username=username, password=password)
     actor = Actor(name=user.get_username(), role="invited", user=user)
     AccountLink.objects.filter(pk=link.pk).update(user=user)  # a guest gives their host no role
@@ -135,9 +147,9 @@ def set_password_by_link(*, link: AccountLink, password: str) -> User:
     lock_chain()
     user = None if link.user_id is None else get_user_model().objects.filter(pk=link.user_id, is_active=True).first()
     if link.kind != AccountLink.Kind.NEW_PASSWORD or user is None or link.account != _digest(user):
-        raise StateError(OVER)
+        raise StateError(_(OVER))
     if not _open(link).update(used_at=timezone.now()):
-        raise StateError(OVER)
+        raise StateError(_(OVER))
     _still(lambda: _may_offer(_maker(link), user, link.team))
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -163,9 +175,11 @@ def offer_new_device(*, team: Team, user: User, actor: Actor) -> str:
     """
     _may_offer(actor.user, user, team)
     if actor.user is not None and actor.user.pk == user.pk:
-        raise StateError(f"{user}: is your own account; expected another administrator to make this link")
+        raise StateError(
+            _("{user}: is your own account; expected another administrator to make this link").format(user=user)
+        )
     if not SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).exists():
-        raise StateError(f"{user}: has no second factor; expected one in use")
+        raise StateError(_("{user}: has no second factor; expected one in use").format(user=user))
     return _make(kind=AccountLink.Kind.NEW_DEVICE, team=team, name=user.get_username(), role="", user=user, actor=actor)
 
 
@@ -182,11 +196,11 @@ def let_go_of_device_by_link(*, link: AccountLink, password: str) -> User:
     lock_chain()
     user = None if link.user_id is None else get_user_model().objects.filter(pk=link.user_id, is_active=True).first()
     if user is None or link.kind != AccountLink.Kind.NEW_DEVICE or link.account != _digest(user):
-        raise StateError(OVER)
+        raise StateError(_(OVER))
     if not user.check_password(password):
-        raise StateError("password: is not the account's; expected the one you log in with")
+        raise StateError(_("password: is not the account's; expected the one you log in with"))
     if not _open(link).update(used_at=timezone.now()):
-        raise StateError(OVER)
+        raise StateError(_(OVER))
     _still(lambda: _may_offer(_maker(link), user, link.team))
     actor = Actor(name=user.get_username(), role="by a link", user=user)
     _tell("account.link_used", link, actor)
@@ -234,13 +248,15 @@ def _may_offer(maker: User | None, user: User, team: Team) -> None:
     """Refuse a link for an account that may what its maker may not give: they could follow it."""
     teams = set(Membership.objects.filter(user=user).values_list("team_id", flat=True))
     if team.pk not in teams:
-        raise StateError(f"{user}: is not a member of {team}; expected one who is")
+        raise StateError(_("{user}: is not a member of {team}; expected one who is").format(user=user, team=team))
     if maker is None or maker.is_superuser:
         return
     for number in teams:
         _allow(maker, number)
     if user.is_superuser or user.user_permissions.exists() or user.groups.exists():
-        raise PermissionDenied(f"{user}: holds more than roles; only who administers the installation may do this")
+        raise PermissionDenied(
+            _("{user}: holds more than roles; only who administers the installation may do this").format(user=user)
+        )
 
 
 def _maker(link: AccountLink) -> User | None:
@@ -249,7 +265,7 @@ def _maker(link: AccountLink) -> User | None:
         return None
     user = get_user_model().objects.filter(pk=link.made_by_user_id, is_active=True).first()
     if user is None:
-        raise PermissionDenied(f"{link.made_by}: has no account any more")
+        raise PermissionDenied(_("{made_by}: has no account any more").format(made_by=link.made_by))
     return user
 
 
@@ -258,7 +274,7 @@ def _still(check: Callable[[], None]) -> None:
     try:
         check()
     except (PermissionDenied, StateError) as error:
-        raise StateError(OVER) from error
+        raise StateError(_(OVER)) from error
 
 
 def _digest(user: User) -> str:

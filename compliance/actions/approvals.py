@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access import permissions as access
 from compliance.actions.persons import is_person
@@ -20,6 +22,10 @@ from compliance.models import Approval, Audit, LanguageModelVersion, VersionDeci
 from compliance.models.approvals import version_standing
 
 PROPOSE, APPROVE = "change_languagemodel", "approve_languagemodel"
+MAY_NOT = {
+    PROPOSE: gettext_noop("{name}: may not change language models of {team}"),
+    APPROVE: gettext_noop("{name}: may not approve language models of {team}"),
+}
 MOST_AUDITS = 20
 
 
@@ -52,7 +58,7 @@ def propose_version(
     """
     _begin(version, actor, PROPOSE)
     _not_retired(version)
-    said = _reason(version, reason, "a sentence on why it may be used")
+    said = _reason(version, reason, _("{version}: no reason is given; expected a sentence on why it may be used"))
     rests_on = _sound(version, sorted(set(audits)))
     return record_decision(version, VersionState.PROPOSED, said, rests_on=rests_on, actor=actor)
 
@@ -85,24 +91,38 @@ def decide_on_version(
     _begin(version, actor, APPROVE)
     pending = version_standing(version).pending
     if pending is None or pending.state != VersionState.PROPOSED:
-        raise StateError(f"{version}: nobody proposes it for approval; expected a proposal that waits")
+        raise StateError(
+            _("{version}: nobody proposes it for approval; expected a proposal that waits").format(version=version)
+        )
     if pending.pk != proposal.pk:
         raise StateError(
-            f"{version}: {pending.decided_by} proposed it anew in the meantime; expected a decision on that proposal"
+            _("{version}: {decided_by} proposed it anew in the meantime; expected a decision on that proposal").format(
+                version=version, decided_by=pending.decided_by
+            )
         )
     if not approve:
-        said = _reason(version, reason, "a sentence on what is to be mended")
+        said = _reason(version, reason, _("{version}: no reason is given; expected a sentence on what is to be mended"))
         return record_decision(version, VersionState.RETURNED, said, rests_on=pending.rests_on, actor=actor)
     _not_retired(version)
-    said = _reason(version, reason, "a sentence on what was looked at")
+    said = _reason(version, reason, _("{version}: no reason is given; expected a sentence on what was looked at"))
     if not confirmed:
-        raise StateError(f"{version}: is not confirmed; expected the box below the reason to be ticked")
+        raise StateError(
+            _("{version}: is not confirmed; expected the box below the reason to be ticked").format(version=version)
+        )
     if pending.described_sha256 != version.as_approved():
-        raise StateError(f"{version}: something else is said of its model since; expected it to be proposed anew")
+        raise StateError(
+            _("{version}: something else is said of its model since; expected it to be proposed anew").format(
+                version=version
+            )
+        )
     _sound(version, pending.rests_on)
     part = part_in(version, actor)
     if part:
-        raise StateError(f"{version}: {actor.name} {part}; expected a second person to approve it")
+        raise StateError(
+            _("{version}: {name} {part}; expected a second person to approve it").format(
+                version=version, name=actor.name, part=part
+            )
+        )
     return record_decision(version, VersionState.APPROVED, said, rests_on=pending.rests_on, actor=actor)
 
 
@@ -120,8 +140,10 @@ def withdraw_approval(*, version: LanguageModelVersion, reason: str, actor: Acto
     _begin(version, actor, APPROVE)
     approval = version_standing(version).approval
     if approval is None:
-        raise StateError(f"{version}: is not approved; expected an approved version")
-    said = _reason(version, reason, "a sentence on why it may not be used any more")
+        raise StateError(_("{version}: is not approved; expected an approved version").format(version=version))
+    said = _reason(
+        version, reason, _("{version}: no reason is given; expected a sentence on why it may not be used any more")
+    )
     return record_decision(version, VersionState.WITHDRAWN, said, rests_on=approval.rests_on, actor=actor)
 
 
@@ -129,18 +151,18 @@ def part_in(version: LanguageModelVersion, actor: Actor) -> str:
     """What part somebody had in what is to be approved, by account and by name; empty if none."""
     model = version.language_model
     if is_person(actor, model.owner, None):
-        return "owns the model"
+        return _("owns the model")
     if described(model, actor, of=[version]):
-        return "described the model or registered this version"
+        return _("described the model or registered this version")
     proposals = version.decisions.filter(state=VersionState.PROPOSED)
     if any(is_person(actor, row.decided_by, row.decided_by_user_id) for row in proposals):
-        return "proposed it"
+        return _("proposed it")
     pending = version_standing(version).pending
     serials = [int(number.removeprefix("A-")) for number in (pending.rests_on if pending is not None else ())]
     asked = Audit.objects.filter(serial__in=serials).order_by("serial")
     for serial, name, account in asked.values_list("serial", "requested_by", "requested_by_user_id"):
         if is_person(actor, name, account):
-            return f"asked for A-{serial:04d}, on which it rests"
+            return _("asked for {audit}, on which it rests").format(audit=f"A-{serial:04d}")
     return ""
 
 
@@ -148,22 +170,35 @@ def _sound(version: LanguageModelVersion, numbers: Sequence[str]) -> list[str]:
     """The audits an approval rests on, each a finished and governed one of this version; at least one could tell."""
     if not numbers:
         raise StateError(
-            f"{version}: no audit is named; expected at least one finished, governed audit of this version"
+            _("{version}: no audit is named; expected at least one finished, governed audit of this version").format(
+                version=version
+            )
         )
     if len(numbers) > MOST_AUDITS:
-        raise StateError(f"{version}: {len(numbers)} audits are named; expected at most {MOST_AUDITS}")
+        raise StateError(
+            _("{version}: {count} audits are named; expected at most {most}").format(
+                version=version, count=len(numbers), most=MOST_AUDITS
+            )
+        )
     serials = {int(rest) for number in numbers if (rest := number.removeprefix("A-")).isdecimal() and len(rest) < 10}
     found = {row.number: row for row in audits_of(version).filter(serial__in=serials)}
     wrong = [number for number in numbers if number not in found]
     if wrong:
         raise StateError(
-            f"{version}: {', '.join(wrong)}: is not a finished, governed audit of this version; expected one of: "
-            f"{', '.join(row.number for row in audits_of(version)[:MOST_AUDITS]) or 'none is there yet'}"
+            _(
+                "{version}: {numbers}: is not a finished, governed audit of this version; expected one of: {expected}"
+            ).format(
+                version=version,
+                numbers=", ".join(wrong),
+                expected=", ".join(row.number for row in audits_of(version)[:MOST_AUDITS]) or _("none is there yet"),
+            )
         )
     if not any(row.tells for row in found.values()):
         raise StateError(
-            f"{version}: {', '.join(numbers)} could not tell; expected at least one audit large enough to see a "
-            "difference of the size its design names"
+            _(
+                "{version}: {numbers} could not tell; expected at least one audit large enough to see "
+                "a difference of the size its design names"
+            ).format(version=version, numbers=", ".join(numbers))
         )
     return list(numbers)
 
@@ -171,9 +206,11 @@ def _sound(version: LanguageModelVersion, numbers: Sequence[str]) -> list[str]:
 def _begin(version: LanguageModelVersion, actor: Actor, permission: str) -> None:
     team = version.language_model.team
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: a version is proposed and decided on by people with an account")
+        raise PermissionDenied(
+            _("{name}: a version is proposed and decided on by people with an account").format(name=actor.name)
+        )
     if not access.may(actor.user, permission, team.pk):
-        raise PermissionDenied(f"{actor.name}: may not {permission.partition('_')[0]} language models of {team}")
+        raise PermissionDenied(_(MAY_NOT[permission]).format(name=actor.name, team=team))
     # The lock makes "look where it stands, then decide" one step: two people who decide at once follow each other.
     lock_chain()
     version.language_model.refresh_from_db()
@@ -181,11 +218,15 @@ def _begin(version: LanguageModelVersion, actor: Actor, permission: str) -> None
 
 def _not_retired(version: LanguageModelVersion) -> None:
     if version.language_model.approval == Approval.RETIRED:
-        raise StateError(f"{version.language_model}: is retired; expected a model that is in use")
+        raise StateError(
+            _("{language_model}: is retired; expected a model that is in use").format(
+                language_model=version.language_model
+            )
+        )
 
 
-def _reason(version: LanguageModelVersion, reason: str, expected: str) -> str:
+def _reason(version: LanguageModelVersion, reason: str, missing: str) -> str:
     said = reason.strip().replace("\r\n", "\n")
     if not said:
-        raise StateError(f"{version}: no reason is given; expected {expected}")
+        raise StateError(missing.format(version=version))
     return said

@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.canonical import sha256_bytes
 from auditor.decision_sources import is_decision_file
@@ -39,6 +41,7 @@ from compliance.models import (
     Priority,
     Team,
 )
+from compliance.sentences import in_sentence, one_of
 
 ROWS_AT_ONCE = 500
 
@@ -76,7 +79,11 @@ def start_ungoverned_audit(
         If plan, model and data are not of one team, whose the audit will be.
     """
     if {model.team_id, data.team_id} != {plan.team_id}:
-        raise StateError(f"{plan.name}: model and data belong to another team; expected those of {plan.team}")
+        raise StateError(
+            _("{name}: model and data belong to another team; expected those of {team}").format(
+                name=plan.name, team=plan.team
+            )
+        )
     run_json = run.to_bytes()
     run_sha256 = sha256_bytes(run_json)
     # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and
@@ -145,9 +152,15 @@ def request_audit(
     """
     _allow(actor, "run_audit", plan.team)
     if not plan.team_id == model.team_id == data.team_id:
-        raise StateError(f"{plan}: model and data belong to another team; expected all three to belong to one")
+        raise StateError(
+            _("{plan}: model and data belong to another team; expected all three to belong to one").format(plan=plan)
+        )
     if is_decision_file(model.source) and model.sha256 != data.fingerprint:
-        raise StateError(f"{model}: is audited by its own decisions; expected the data set it was registered from")
+        raise StateError(
+            _("{model}: is audited by its own decisions; expected the data set it was registered from").format(
+                model=model
+            )
+        )
     # The lock makes "look for one, else create" one step: two clicks at once meet in one audit, without a gap.
     lock_chain()
     found = Audit.objects.filter(request_key=request_key).first()
@@ -234,7 +247,9 @@ def retry_audit(*, audit: Audit, queue: str, actor: Actor) -> None:
     audit.refresh_from_db()
     if not audit.resumable:
         raise StateError(
-            f"{audit}: is {audit.get_state_display().lower()}; expected one that was stopped, paused or failed"
+            _("{audit}: is {state}; expected one that was stopped, paused or failed").format(
+                audit=audit, state=in_sentence(audit.get_state_display())
+            )
         )
     _resume(audit, actor=actor, queue=queue)
     enqueue_audit(audit)
@@ -254,7 +269,11 @@ def force_stop(*, audit: Audit, actor: Actor) -> None:
     _allow(actor, "cancel_audit", audit.team)
     audit.refresh_from_db(fields=["state"])
     if audit.state != JobState.CANCELLING:
-        raise StateError(f"{audit}: is {audit.get_state_display().lower()}; expected one that was asked to stop")
+        raise StateError(
+            _("{audit}: is {state}; expected one that was asked to stop").format(
+                audit=audit, state=in_sentence(audit.get_state_display())
+            )
+        )
     _move(audit, JobState.CANCELLED, forced=True)
     AuditChunk.objects.filter(audit=audit, state=ChunkState.RUNNING).update(
         state=ChunkState.QUEUED, lease_owner="", lease_expires_at=None, error="stopped by force"
@@ -397,7 +416,11 @@ def finish_audit(
     """
     left = AuditChunk.objects.filter(audit=audit).exclude(state=ChunkState.DONE).count()
     if left:
-        raise StateError(f"{audit}: {left} chunks are not scored yet; expected all of them before it is concluded")
+        raise StateError(
+            _("{audit}: {left} chunks are not scored yet; expected all of them before it is concluded").format(
+                audit=audit, left=left
+            )
+        )
     # Two workers may conclude the same run; only one finds it under way.
     _move(audit, JobState.DONE, files=dict(files), finished_at=finished_at, error="")
     rows = [_measurement(audit, position, item) for position, item in enumerate(measurements)]
@@ -429,17 +452,27 @@ def _move(
     sources = to.sources if sources is None else frozenset(sources)
     if not Audit.objects.filter(pk=audit.pk, state__in=sources, **held).update(state=to, **fields):
         audit.refresh_from_db(fields=["state"])
-        expected = ", ".join(sorted(source.label.lower() for source in sources))
-        raise StateError(f"{audit}: is {JobState(audit.state).label.lower()}; expected one of: {expected}")
+        expected = one_of(sorted((source.label for source in sources), key=str), between=", ")
+        raise StateError(
+            _("{audit}: is {state}; expected one of: {expected}").format(
+                audit=audit, state=in_sentence(JobState(audit.state).label), expected=expected
+            )
+        )
     audit.state = to
     for name, value in fields.items():
         setattr(audit, name, value)
 
 
+MAY_NOT = {
+    "run_audit": gettext_noop("{name}: may not run audits of {team}"),
+    "cancel_audit": gettext_noop("{name}: may not cancel audits of {team}"),
+}
+
+
 def _allow(actor: Actor, permission: str, team: Team) -> None:
     """Refuse who may not. Whoever has the command line and the data folder needs no account."""
     if actor.user is not None and not access.may(actor.user, permission, team.pk):
-        raise PermissionDenied(f"{actor.name}: may not {permission.replace('_', ' ')}s of {team}")
+        raise PermissionDenied(_(MAY_NOT[permission]).format(name=actor.name, team=team))
 
 
 def _next_serial() -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from compliance.access import permissions as access
 from compliance.governance.events import Actor, append_event
@@ -27,7 +28,7 @@ def require_export(*, audit: Audit, actor: Actor) -> None:
         Without the permission to export audits, unless the audit was released to this person.
     """
     if actor.user is not None and not may_export(actor.user, audit):
-        raise PermissionDenied(f"{actor.name}: may not export audits of {audit.team}")
+        raise PermissionDenied(_("{name}: may not export audits of {team}").format(name=actor.name, team=audit.team))
 
 
 @transaction.atomic

@@ -13,12 +13,15 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role, roles_with
 from compliance.actions.persons import is_person
 from compliance.actions.retests import RetestSays, newest_retest
 from compliance.actions.sightings import expire, let_go_of_rejection
+from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.attachments import file_name, hand_out, take_in
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -34,6 +37,7 @@ from compliance.governance.finding_states import (
     ways_from,
 )
 from compliance.models import Event, FindingNote, FindingRecord, Membership, NotePurpose
+from compliance.sentences import in_sentence, one_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -47,6 +51,12 @@ PERMISSIONS: Mapping[Role, str] = MappingProxyType(
     }
 )
 ANSWER, VALIDATE, WRITE = PERMISSIONS[Role.MODEL_OWNER], PERMISSIONS[Role.VALIDATOR], "add_findingnote"
+MAY_NOT = {
+    ANSWER: gettext_noop("{name}: may not answer findings of {team}"),
+    VALIDATE: gettext_noop("{name}: may not validate findings of {team}"),
+    PERMISSIONS[Role.APPROVER]: gettext_noop("{name}: may not accept findings of {team}"),
+    WRITE: gettext_noop("{name}: may not comment on findings of {team}"),
+}
 DESCRIBED = "language_model.described"
 SENT_BACK = "finding.sent_back"
 #: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
@@ -110,7 +120,9 @@ def move_finding(
     """
     way = _begun(record, actor, to)
     if revision is not None and record.revision != revision:
-        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
+        raise StateError(
+            _("{record}: was changed in the meantime; expected your move on what it is now").format(record=record)
+        )
     said = _text(record, said)
     if way.target is FindingState.REJECTED_WITH_RATIONALE:
         said = record.rejection_reason
@@ -152,7 +164,9 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
             raise StateError(f"{record}: {words}")
     if record.rejection_by:
         raise StateError(
-            f"{record}: {record.rejection_by} proposed to reject it already; expected a second person to confirm it"
+            _("{record}: {rejection_by} proposed to reject it already; expected a second person to confirm it").format(
+                record=record, rejection_by=record.rejection_by
+            )
         )
     record.rejection_reason, record.rejection_by, record.rejection_by_user = reason, actor.name, actor.user
     record.revision += 1
@@ -188,13 +202,25 @@ def answer_finding(
     """
     _begin(record, actor, ANSWER)
     if record.stands not in ANSWERED_IN:
-        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+        raise StateError(
+            _("{record}: is {state}; expected one that is not handed over or settled").format(
+                record=record, state=_where(record)
+            )
+        )
     if record.revision != revision:
-        raise StateError(f"{record}: somebody else changed it in the meantime; expected your changes on top of theirs")
+        raise StateError(
+            _("{record}: somebody else changed it in the meantime; expected your changes on top of theirs").format(
+                record=record
+            )
+        )
     if owner is not None and owner.pk != record.owner_id and not _answers_in(record, owner):
-        raise StateError(f"{record}: {owner} does not answer findings in {record.team}; expected a member who does")
+        raise StateError(
+            _("{record}: {owner} does not answer findings in {team}; expected a member who does").format(
+                record=record, owner=owner, team=record.team
+            )
+        )
     if due is not None and due != record.due and due < timezone.now().date():
-        raise StateError(f"{record}: {due:%d %b %Y} is past; expected a day to come")
+        raise StateError(_("{record}: {day} is past; expected a day to come").format(record=record, day=day_said(due)))
     before = _answers(record)
     record.owner, record.due = owner, due
     record.response, record.remediation = _text(record, response), _text(record, remediation)
@@ -238,11 +264,15 @@ def note_finding(
     _begin(record, actor, ANSWER if fix else WRITE)
     text = _text(record, text)
     if fix and record.stands not in ANSWERED_IN:
-        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+        raise StateError(
+            _("{record}: is {state}; expected one that is not handed over or settled").format(
+                record=record, state=_where(record)
+            )
+        )
     if fix and content is None:
-        raise StateError(f"{record}: no file is attached; expected one that shows the fix")
+        raise StateError(_("{record}: no file is attached; expected one that shows the fix").format(record=record))
     if content is None and not text:
-        raise StateError(f"{record}: the comment is empty; expected a sentence or a file")
+        raise StateError(_("{record}: the comment is empty; expected a sentence or a file").format(record=record))
     attached = {}
     if content is not None:
         attached = {"file_name": file_name(name), "sha256": take_in(name, content), "size": len(content)}
@@ -266,7 +296,9 @@ def download_attachment(*, note: FindingNote, actor: Actor) -> bytes:
         If it is not on this server, or not the file that was recorded.
     """
     if actor.user is None or not access.may(actor.user, "view_findingnote", note.team_id):
-        raise PermissionDenied(f"{actor.name}: may not look at findings of {note.record.team}")
+        raise PermissionDenied(
+            _("{name}: may not look at findings of {team}").format(name=actor.name, team=note.record.team)
+        )
     content = hand_out(note.file_name, note.sha256)
     _tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
     return content
@@ -356,23 +388,34 @@ def _owners(told: Any) -> tuple[str, ...]:
 def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:
     """The way that leads there, with the chain locked, for somebody who holds its role."""
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: findings are answered and decided on by people with an account")
+        raise PermissionDenied(
+            _("{name}: findings are answered and decided on by people with an account").format(name=actor.name)
+        )
     lock_chain()
     record.refresh_from_db()
     expire(record)
     way = transition(record.stands, to)
     if way is None or way.role is None:
         _some_role(record, actor)
-        ways = ", ".join(item.target.label.lower() for item in ways_from(record.stands))
-        expected = f"expected one of: {ways}" if ways else "expected it to be opened again by an audit or an expiry"
-        raise StateError(f"{record}: is {_where(record)}, from where nobody leads it to {to.label.lower()}; {expected}")
+        ways = one_of((item.target.label for item in ways_from(record.stands)), between=", ")
+        line = (
+            _("{record}: is {state}, from where nobody leads it to {to}; expected one of: {ways}")
+            if ways
+            else _(
+                "{record}: is {state}, from where nobody leads it to {to}; expected it to be opened again by an audit "
+                "or an expiry"
+            )
+        )
+        raise StateError(line.format(record=record, state=_where(record), to=in_sentence(to.label), ways=ways))
     _allow(actor, permission_of(way), record)
     return way
 
 
 def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: findings are answered and decided on by people with an account")
+        raise PermissionDenied(
+            _("{name}: findings are answered and decided on by people with an account").format(name=actor.name)
+        )
     _allow(actor, permission, record)
     lock_chain()
     record.refresh_from_db()
@@ -382,13 +425,12 @@ def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
 def _some_role(record: FindingRecord, actor: Actor) -> None:
     """Refuse whoever could move no finding of the team, whatever its state."""
     if not any(access.may(actor.user, name, record.team_id) for name in PERMISSIONS.values()):
-        raise PermissionDenied(f"{actor.name}: may not move findings of {record.team}")
+        raise PermissionDenied(_("{name}: may not move findings of {team}").format(name=actor.name, team=record.team))
 
 
 def _allow(actor: Actor, permission: str, record: FindingRecord) -> None:
     if not access.may(actor.user, permission, record.team_id):
-        what = "comment on" if permission == WRITE else permission.partition("_")[0]
-        raise PermissionDenied(f"{actor.name}: may not {what} findings of {record.team}")
+        raise PermissionDenied(_(MAY_NOT[permission]).format(name=actor.name, team=record.team))
 
 
 def _answers_in(record: FindingRecord, owner: User) -> bool:
@@ -408,12 +450,16 @@ def _answers(record: FindingRecord) -> dict[str, Any]:
 def _text(record: FindingRecord, text: str) -> str:
     plain = text.strip().replace("\r\n", "\n")
     if len(plain) > LONGEST:
-        raise StateError(f"{record}: the text has {len(plain):,} characters; expected at most {LONGEST:,}")
+        raise StateError(
+            _("{record}: the text has {count} characters; expected at most {longest}").format(
+                record=record, count=f"{len(plain):,}", longest=f"{LONGEST:,}"
+            )
+        )
     return plain
 
 
 def _where(record: FindingRecord) -> str:
-    return record.stands.label.lower()
+    return in_sentence(record.stands.label)
 
 
 def _tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance.exceptions import StateError
 from compliance.models import KeptForm
@@ -74,12 +75,20 @@ def keep_form(
     """
     content = json.dumps({"fields": fields, "files": files})
     if len(content.encode()) > MOST_BYTES:
-        raise StateError(f"{page}: more than {MOST_BYTES >> 20} MiB were written; expected less to be kept")
+        raise StateError(
+            _("{page}: more than {most} MiB were written; expected less to be kept").format(
+                page=page, most=MOST_BYTES >> 20
+            )
+        )
     if max(len(page), len(target)) > LONGEST_ADDRESS:
-        raise StateError(f"{page[:80]}…: the address is too long; expected {LONGEST_ADDRESS} characters at most")
+        raise StateError(
+            _("{page}…: the address is too long; expected {longest} characters at most").format(
+                page=page[:80], longest=LONGEST_ADDRESS
+            )
+        )
     sealed = read_ring().seal(content, destination=_bound(user.pk, page, target))
     now = timezone.now()
-    row, _ = KeptForm.objects.update_or_create(
+    row, _new = KeptForm.objects.update_or_create(
         user=user,
         page=page,
         target=target,

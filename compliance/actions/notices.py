@@ -18,6 +18,7 @@ from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event
@@ -32,6 +33,7 @@ from compliance.models import (
     WebhookDelivery,
 )
 from compliance.notices.kinds import KINDS, Occasion, occasions_of, reminders
+from compliance.sentences import in_english
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -45,6 +47,7 @@ SALT = "compliance.notices.address"
 logger = logging.getLogger(__name__)
 
 
+@in_english()
 def tell_people(*, now: datetime | None = None) -> int:
     """Tell people, on the site and by what leads elsewhere, of every event they were not told of; how many events."""
     told = 0
@@ -55,7 +58,7 @@ def tell_people(*, now: datetime | None = None) -> int:
 
 @transaction.atomic
 def _tell_some(now: datetime) -> int:
-    cursor, _ = NoticeCursor.objects.select_for_update().get_or_create(pk=1)
+    cursor, _new = NoticeCursor.objects.select_for_update().get_or_create(pk=1)
     events = list(Event.objects.filter(seq__gt=cursor.seq).order_by("seq").select_related("payload")[:AT_ONCE])
     occasions = []
     for event in events:
@@ -163,7 +166,7 @@ def choose_notices(*, choices: Mapping[str, tuple[bool, bool]], actor: Actor) ->
     user = _somebody(actor)
     for kind, (on_site, by_mail) in choices.items():
         if kind not in KINDS:
-            raise StateError(f"{kind}: is not a kind of notice; expected one of those on the page")
+            raise StateError(_("{kind}: is not a kind of notice; expected one of those on the page").format(kind=kind))
         told = {"on_site": on_site, "by_mail": by_mail}
         NoticeChoice.objects.update_or_create(user=user, kind=kind, defaults=told)
 
@@ -182,7 +185,7 @@ def set_mail_address(*, address: str, actor: Actor) -> str:
     user, now = _somebody(actor), timezone.now()
     before = MailAddress.objects.select_for_update().filter(user=user).first()
     if before is not None and before.asked_at > now - ASK_AGAIN:
-        raise StateError("your address: a link was sent a few minutes ago; expected you to follow it, or to wait")
+        raise StateError(_("your address: a link was sent a few minutes ago; expected you to follow it, or to wait"))
     told: dict[str, Any] = {"address": address, "asked_at": now, "confirmed_at": None}
     MailAddress.objects.update_or_create(user=user, defaults=told)
     append_event(actor=actor, action="account.mail_address_set", object=f"account {user.pk}", payload={})
@@ -207,7 +210,7 @@ def confirm_mail_address(*, token: str, actor: Actor) -> None:
         pk, address = None, ""
     rows = MailAddress.objects.filter(user=user, address=address) if pk == user.pk else MailAddress.objects.none()
     if not rows.update(confirmed_at=timezone.now()):
-        raise StateError("this link: does not confirm your address; expected the newest one, within three days")
+        raise StateError(_("this link: does not confirm your address; expected the newest one, within three days"))
     append_event(actor=actor, action="account.mail_address_confirmed", object=f"account {user.pk}", payload={})
 
 
@@ -225,11 +228,11 @@ def remove_mail_address(*, actor: Actor) -> None:
     user = _somebody(actor)
     rows = MailAddress.objects.filter(user=user).exclude(address="")
     if not rows.update(address="", confirmed_at=None):
-        raise StateError("your address: there is none; expected one that was entered")
+        raise StateError(_("your address: there is none; expected one that was entered"))
     append_event(actor=actor, action="account.mail_address_removed", object=f"account {user.pk}", payload={})
 
 
 def _somebody(actor: Actor) -> User:
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: notices are for people with an account")
+        raise PermissionDenied(_("{name}: notices are for people with an account").format(name=actor.name))
     return actor.user

@@ -6,9 +6,11 @@ from datetime import date
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from auditor.canonical import canonical_json
 from auditor.policies.packs import PolicyPack, catalogue
+from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import PolicyPackReview, PolicyPackVersion
@@ -50,7 +52,7 @@ def review_pack(*, pack: PolicyPackVersion, due: date, note: str, actor: Actor) 
     """
     lock_chain()
     if due <= timezone.now().date():
-        raise StateError(f"{pack}: {due:%d %b %Y} is past; expected a date in the future")
+        raise StateError(_("{pack}: {day} is past; expected a date in the future").format(pack=pack, day=day_said(due)))
     review = PolicyPackReview.objects.create(
         pack=pack, reviewer=actor.name, reviewer_user=actor.user, note=note, due=due
     )

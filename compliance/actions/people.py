@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
+from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import AccountLink, Audit, FirstRunLink, Membership, Release, Team, default_team
+from compliance.sentences import in_sentence
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,7 +35,7 @@ def name_team(*, name: str, actor: Actor, team: Team | None = None) -> Team:
     lock_chain()
     others = Team.objects.exclude(pk=team.pk) if team else Team.objects.all()
     if others.filter(name=name).exists():
-        raise StateError(f"team {name!r}: already exists; expected a new name")
+        raise StateError(_("team {name}: already exists; expected a new name").format(name=repr(name)))
     before = team.name if team else None
     team = team or Team()
     team.name = name
@@ -54,14 +57,22 @@ def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membershi
     """
     lock_chain()
     if actor.user is not None and actor.user.pk == user.pk and not user.is_superuser:
-        raise StateError(f"{user}: is your own account; expected another administrator to give you a role")
+        raise StateError(
+            _("{user}: is your own account; expected another administrator to give you a role").format(user=user)
+        )
     if actor.user is not None and not actor.user.is_superuser and user.pk in _hosts(actor.user):
-        raise StateError(f"{user}: invited you; expected an administrator whom they did not invite")
+        raise StateError(_("{user}: invited you; expected an administrator whom they did not invite").format(user=user))
     held = set(Membership.objects.filter(team=team, user=user).values_list("role", flat=True))
     if role in held:
-        raise StateError(f"{user}: is {role.label.lower()} in {team} already; expected a role they do not have")
+        raise StateError(
+            _("{user}: is {role} in {team} already; expected a role they do not have").format(
+                user=user, role=in_sentence(role.label), team=team
+            )
+        )
     if held and (role == Role.EXAMINER or Role.EXAMINER in held):
-        raise StateError(f"{user}: works in {team}, or examines it; expected one of the two")
+        raise StateError(
+            _("{user}: works in {team}, or examines it; expected one of the two").format(user=user, team=team)
+        )
     member = Membership.objects.create(team=team, user=user, role=role)
     if role != Role.EXAMINER and not user.is_staff:
         user.is_staff = True
@@ -94,15 +105,25 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
     lock_chain()
     audit.refresh_from_db(fields=["state"])
     if not audit.complete:
-        raise StateError(f"{audit}: has no results yet; expected a finished audit")
+        raise StateError(_("{audit}: has no results yet; expected a finished audit").format(audit=audit))
     if not Membership.objects.filter(team=audit.team, user=reader, role=Role.EXAMINER).exists():
-        raise StateError(f"{reader}: is not an examiner of {audit.team}; expected one")
+        raise StateError(
+            _("{reader}: is not an examiner of {team}; expected one").format(reader=reader, team=audit.team)
+        )
     if until <= timezone.now():
-        raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a date in the future")
+        raise StateError(
+            _("{audit}: {day} is past; expected a date in the future").format(audit=audit, day=day_said(until))
+        )
     if Release.objects.current().filter(audit=audit, reader=reader).exists():
-        raise StateError(f"{audit}: is released to {reader} already; expected that release to be withdrawn first")
+        raise StateError(
+            _("{audit}: is released to {reader} already; expected that release to be withdrawn first").format(
+                audit=audit, reader=reader
+            )
+        )
     if not reason.strip():
-        raise StateError(f"{audit}: no reason is given; expected a sentence that the examiner reads")
+        raise StateError(
+            _("{audit}: no reason is given; expected a sentence that the examiner reads").format(audit=audit)
+        )
     release = Release.objects.create(
         audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
     )
@@ -126,7 +147,7 @@ def withdraw_release(*, release: Release, actor: Actor) -> None:
     lock_chain()
     now = timezone.now()
     if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
-        raise StateError(f"{release}: is withdrawn already; expected a release in force")
+        raise StateError(_("{release}: is withdrawn already; expected a release in force").format(release=release))
     release.withdrawn_at = now
     reader, until = release.reader, release.expires_at.isoformat()
     payload = {"reader": reader.get_username(), "account": reader.pk, "until": until}
@@ -146,14 +167,20 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     lock_chain()  # two people with two links: the second finds an administrator
     users = get_user_model()
     if users.objects.filter(is_superuser=True, is_active=True).exists():
-        raise StateError("this link: there is an administrator already; expected an installation without one")
+        raise StateError(_("this link: there is an administrator already; expected an installation without one"))
     now = timezone.now()
     usable = FirstRunLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
     if not usable.update(used_at=now):
-        raise StateError("this link: was used or has expired; expected a new one from `python manage.py first_admin`")
+        raise StateError(
+            _("this link: was used or has expired; expected a new one from `python manage.py first_admin`")
+        )
     other = taken_by(username)
     if other is not None:
-        raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")
+        raise StateError(
+            _("user name {username}: is taken, as {other}; expected another one").format(
+                username=repr(username), other=repr(other)
+            )
+        )
     user = users.objects.create_superuser(username=username, password=password)
     default_team()
     actor = Actor(name=user.get_username(), role="administrator", user=user)

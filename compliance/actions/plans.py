@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.canonical import sha256_bytes
 from auditor.plan import Plan
@@ -16,6 +18,7 @@ from compliance.actions.registry import register_plan
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import DataSetVersion, DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
+from compliance.sentences import in_sentence, one_of
 
 TRANSITIONS = {
     DesignState.PROPOSED: (DesignState.APPROVED, DesignState.RETURNED, DesignState.RETIRED),
@@ -49,7 +52,7 @@ def begin_draft(
     """
     _allow(actor, "add_planversion", team)
     if data is not None and data.team_id != team.pk:
-        raise StateError(f"{data}: belongs to another team; expected data of {team}")
+        raise StateError(_("{data}: belongs to another team; expected data of {team}").format(data=data, team=team))
     lock_chain()
     draft = PlanDraft.objects.create(
         team=team,
@@ -95,10 +98,14 @@ def save_draft(
     lock_chain()
     draft.refresh_from_db()
     if draft.plan_id is not None:
-        raise StateError(f"{draft}: is registered and stays as it is; expected a copy of it to be changed")
+        raise StateError(
+            _("{draft}: is registered and stays as it is; expected a copy of it to be changed").format(draft=draft)
+        )
     if draft.revision != revision:
         raise StateError(
-            f"{draft}: {draft.changed_by} saved it in the meantime; expected your changes on top of theirs"
+            _("{draft}: {changed_by} saved it in the meantime; expected your changes on top of theirs").format(
+                draft=draft, changed_by=draft.changed_by
+            )
         )
     if (draft.text, draft.agreed, draft.changes) == (text, agreed, changes):
         return
@@ -124,10 +131,14 @@ def register_draft(*, draft: PlanDraft, plan: Plan, actor: Actor) -> PlanVersion
     lock_chain()
     draft.refresh_from_db()
     if draft.plan_id is not None:
-        raise StateError(f"{draft}: is registered already")
+        raise StateError(_("{draft}: is registered already").format(draft=draft))
     known = PlanVersion.objects.filter(team=draft.team, design_sha256=plan.design_sha256).first()
     if known is not None:
-        raise StateError(f"{draft}: {draft.team} has this design already as {known}; expected a change")
+        raise StateError(
+            _("{draft}: {team} has this design already as {known}; expected a change").format(
+                draft=draft, team=draft.team, known=known
+            )
+        )
     version = register_plan(plan=plan, actor=actor, team=draft.team)
     draft.plan = version
     draft.save(update_fields=["plan"])
@@ -150,18 +161,26 @@ def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, acto
         If it is not where this can follow, no reason is given, or the same person wrote or registered it.
     """
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: a design is decided on by a person with an account")
+        raise PermissionDenied(_("{name}: a design is decided on by a person with an account").format(name=actor.name))
     _allow(actor, "approve_planversion", plan.team)
     # The lock makes "look where it stands, then decide" one step: two people who decide at once follow each other.
     lock_chain()
     before = design_state(plan)
     if state not in TRANSITIONS[before]:
-        sources = [source.label.lower() for source, targets in TRANSITIONS.items() if state in targets]
-        raise StateError(f"{plan}: is {before.label.lower()}; expected {' or '.join(sources) or 'another decision'}")
+        sources = [source.label for source, targets in TRANSITIONS.items() if state in targets]
+        raise StateError(
+            _("{plan}: is {state}; expected {expected}").format(
+                plan=plan, state=in_sentence(before.label), expected=one_of(sources) or _("another decision")
+            )
+        )
     if not reason.strip():
-        raise StateError(f"{plan}: no reason is given; expected a sentence on what was looked at")
+        raise StateError(_("{plan}: no reason is given; expected a sentence on what was looked at").format(plan=plan))
     if state == DesignState.APPROVED and wrote(plan, actor):
-        raise StateError(f"{plan}: {actor.name} wrote or registered it; expected a second person to approve it")
+        raise StateError(
+            _("{plan}: {name} wrote or registered it; expected a second person to approve it").format(
+                plan=plan, name=actor.name
+            )
+        )
     return _enter(plan, before, state, reason.strip(), actor)
 
 
@@ -177,14 +196,20 @@ def submit_design_again(*, plan: PlanVersion, reason: str, actor: Actor) -> Plan
         If it was not returned, or no answer is given.
     """
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: a design is submitted again by a person with an account")
+        raise PermissionDenied(
+            _("{name}: a design is submitted again by a person with an account").format(name=actor.name)
+        )
     _allow(actor, "add_planversion", plan.team)
     lock_chain()
     before = design_state(plan)
     if before is not DesignState.RETURNED:
-        raise StateError(f"{plan}: is {before.label.lower()}; expected one that was returned with comments")
+        raise StateError(
+            _("{plan}: is {state}; expected one that was returned with comments").format(
+                plan=plan, state=in_sentence(before.label)
+            )
+        )
     if not reason.strip():
-        raise StateError(f"{plan}: no answer is given; expected a sentence on the comments")
+        raise StateError(_("{plan}: no answer is given; expected a sentence on the comments").format(plan=plan))
     return _enter(plan, before, DesignState.PROPOSED, reason.strip(), actor)
 
 
@@ -229,9 +254,15 @@ def wrote(plan: PlanVersion, actor: Actor) -> bool:
     return any(account == user or name.casefold() == actor.name.casefold() for account, name in people)
 
 
+MAY_NOT = {
+    "add_planversion": gettext_noop("{name}: may not register plans of {team}"),
+    "approve_planversion": gettext_noop("{name}: may not approve plans of {team}"),
+}
+
+
 def _allow(actor: Actor, permission: str, team: Team) -> None:
     if actor.user is not None and not access.may(actor.user, permission, team.pk):
-        raise PermissionDenied(f"{actor.name}: may not {permission.replace('_', ' ')} of {team}")
+        raise PermissionDenied(_(MAY_NOT[permission]).format(name=actor.name, team=team))
 
 
 def _tell(actor: Actor, action: str, draft: PlanDraft, payload: dict[str, Any], *, team: Team) -> None:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance.access import permissions as access
 from compliance.exceptions import StateError
@@ -32,6 +33,7 @@ from compliance.models import (
     Team,
 )
 from compliance.models import RegistrationState as State
+from compliance.sentences import in_sentence, one_of
 
 #: How often it is begun without an end before a person has to ask for it once more.
 MOST_ATTEMPTS = 3
@@ -84,7 +86,11 @@ def replace_upload(*, registration: Registration, file_name: str, size: int, act
         If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
     """
     if registration.at_hand:
-        raise StateError(f"{registration}: was not uploaded; expected a data set whose file came from a browser")
+        raise StateError(
+            _("{registration}: was not uploaded; expected a data set whose file came from a browser").format(
+                registration=registration
+            )
+        )
     before = {"file": registration.file, "source": registration.source}
     _move(
         registration, State.UPLOADING, source=file_name, size=size, received=0, file="", look={}, error="", attempts=0,
@@ -108,19 +114,29 @@ def remove_registration(*, registration: Registration, actor: Actor) -> None:
         If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
     """
     if actor.user is not None and not access.may(actor.user, "add_datasetversion", registration.team_id):
-        raise PermissionDenied(f"{actor.name}: may not remove data sets of {registration.team}")
+        raise PermissionDenied(
+            _("{name}: may not remove data sets of {team}").format(name=actor.name, team=registration.team)
+        )
     if registration.at_hand:
-        raise StateError(f"{registration}: was not uploaded; expected a data set whose file came from a browser")
+        raise StateError(
+            _("{registration}: was not uploaded; expected a data set whose file came from a browser").format(
+                registration=registration
+            )
+        )
     lock_chain()
     described, files = registration.event_object, _files_of(registration)
     payload = {"name": registration.name, "file": registration.source, "bytes": registration.size}
     # By its state: somebody may have asked for it to be registered in the meantime.
     open_states = (State.UPLOADING, State.MAPPING, State.FAILED)
-    gone, _ = Registration.objects.filter(pk=registration.pk, state__in=open_states, data_version=None).delete()
+    gone, _by_kind = Registration.objects.filter(pk=registration.pk, state__in=open_states, data_version=None).delete()
     if not gone:
         registration.refresh_from_db(fields=["state"])
-        label = State(registration.state).label.lower()
-        raise StateError(f"{registration}: is {label}; expected one that is not registered and not on its way")
+        state = in_sentence(State(registration.state).label)
+        raise StateError(
+            _("{registration}: is {state}; expected one that is not registered and not on its way").format(
+                registration=registration, state=state
+            )
+        )
     append_event(actor=actor, action="registration.removed", object=described, payload=payload, team=registration.team)
     used = {
         *Registration.objects.filter(file__in=files).values_list("file", flat=True),
@@ -149,7 +165,9 @@ def note_received(*, registration: Registration, start: int, stop: int) -> None:
     rows = Registration.objects.filter(pk=registration.pk, state=State.UPLOADING, received=start, size__gte=stop)
     if not rows.update(received=stop, seen_at=Now()):
         raise StateError(
-            f"{registration}: these are not the next bytes; expected the upload to continue where it stopped"
+            _("{registration}: these are not the next bytes; expected the upload to continue where it stopped").format(
+                registration=registration
+            )
         )
     registration.received = stop
 
@@ -210,10 +228,16 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
         If it neither failed nor is under way.
     """
     if not registration.at_hand and not registration.mapping:
-        raise StateError(f"{registration}: has no mapping; expected one before it is registered")
+        raise StateError(
+            _("{registration}: has no mapping; expected one before it is registered").format(registration=registration)
+        )
     if registration.state not in (State.FAILED, State.REGISTERING):
-        label = State(registration.state).label.lower()
-        raise StateError(f"{registration}: is {label}; expected one that failed or is being registered")
+        state = in_sentence(State(registration.state).label)
+        raise StateError(
+            _("{registration}: is {state}; expected one that failed or is being registered").format(
+                registration=registration, state=state
+            )
+        )
     _move(registration, State.WAITING, error="", claim_token="", attempts=0)
     _tell(registration, "registration.tried_again", actor, {})
     enqueue_registration(registration)
@@ -299,8 +323,12 @@ def _move(row: Registration, to: State, *, held: Mapping[str, Any] = MappingProx
     """One conditional UPDATE: whoever comes second finds the state, or what they ``held``, changed and is refused."""
     if not Registration.objects.filter(pk=row.pk, state__in=SOURCES[to], **held).update(state=to, **fields):
         row.refresh_from_db(fields=["state"])
-        expected = ", ".join(sorted(source.label.lower() for source in SOURCES[to]))
-        raise StateError(f"{row}: is {State(row.state).label.lower()}; expected one of: {expected}")
+        expected = one_of(sorted((source.label for source in SOURCES[to]), key=str), between=", ")
+        raise StateError(
+            _("{row}: is {state}; expected one of: {expected}").format(
+                row=row, state=in_sentence(State(row.state).label), expected=expected
+            )
+        )
     row.state = to
     for name, value in fields.items():
         setattr(row, name, value)

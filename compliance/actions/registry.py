@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Field, Q
+from django.utils.translation import gettext as _
 
 from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
@@ -29,6 +30,7 @@ from compliance.models import (
     default_team,
 )
 from compliance.models.versions import DESCRIPTION
+from compliance.sentences import in_english, in_sentence, one_of
 
 #: Versions are approved one by one (compliance/actions/approvals.py); a whole model is in use or retired.
 APPROVALS = {
@@ -88,7 +90,7 @@ def open_language_model(*, team: Team, description: dict[str, Any], actor: Actor
     if found is not None:
         return found
     if actor.user is not None and not access.may(actor.user, "add_languagemodel", team.pk):
-        raise PermissionDenied(f"{actor.name}: may not add language models of {team}")
+        raise PermissionDenied(_("{name}: may not add language models of {team}").format(name=actor.name, team=team))
     created = LanguageModel.objects.create(team=team, **description)
     _tell(actor, "language_model.described", created, _description(created), team=team)
     return created
@@ -126,16 +128,24 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
     lock_chain()
     language_model.refresh_from_db()
     if approval == Approval.APPROVED:
-        raise StateError(f"{language_model}: a model is approved version by version; expected a version on its page")
+        raise StateError(
+            _("{language_model}: a model is approved version by version; expected a version on its page").format(
+                language_model=language_model
+            )
+        )
     before = language_model.approval
     sources = [state for state, targets in APPROVALS.items() if approval in targets]
     # Two people may decide at once; the second finds it decided.
     rows = LanguageModel.objects.filter(pk=language_model.pk, approval__in=sources)
     if not rows.update(approval=approval, approved_sha256="", approval_note=""):
         language_model.refresh_from_db(fields=["approval"])
-        stands = Approval(language_model.approval).label.lower()
-        expected = " or ".join(state.label.lower() for state in sources)
-        raise StateError(f"{language_model}: is {stands}; expected {expected}")
+        state = in_sentence(Approval(language_model.approval).label)
+        expected = one_of(source.label for source in sources)
+        raise StateError(
+            _("{language_model}: is {state}; expected {expected}").format(
+                language_model=language_model, state=state, expected=expected
+            )
+        )
     language_model.approval, language_model.approved_sha256, language_model.approval_note = approval, "", ""
     payload = {"from": before, "to": str(approval)}
     _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
@@ -156,7 +166,8 @@ def _end_approval(language_model: LanguageModel, why: str, actor: Actor) -> None
 
 def _listed(changed: dict[str, Any]) -> str:
     fields = [LanguageModel._meta.get_field(name) for name in changed]
-    names = [str(field.verbose_name) for field in fields if isinstance(field, Field)]
+    with in_english():
+        names = [str(field.verbose_name) for field in fields if isinstance(field, Field)]
     *most, last = names
     return f"its {', '.join(most)} and {last}" if most else f"its {last}"
 

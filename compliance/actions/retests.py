@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from auditor.decision_sources import is_decision_file
 from compliance.access import permissions as access
@@ -58,10 +59,10 @@ def newest_retest(record: FindingRecord) -> RetestSays:
     """What the newest retest says: that it shows the finding, no longer shows it, or cannot say."""
     audit = retests_of(record).first()
     if audit is None:
-        return RetestSays(code=Retest.NONE, words="was not retested on a later version")
+        return RetestSays(code=Retest.NONE, words=_("was not retested on a later version"))
     shows = _still_shown(record, audit)
     if shows is not None:
-        return RetestSays(code=Retest.SHOWS_IT, words=f"{shows} still shows it", audit=shows)
+        return RetestSays(code=Retest.SHOWS_IT, words=_("{audit} still shows it").format(audit=shows), audit=shows)
     last = record.sightings.filter(audit__serial__lt=audit.serial).values_list("audit", flat=True).first()
     measured: MeasurementRow | None = None
     # An audit may have raised it more than once, worst first: each of them has to be gone.
@@ -72,13 +73,15 @@ def newest_retest(record: FindingRecord) -> RetestSays:
         now = MeasurementRow.objects.filter(audit=audit, key=lead.key).first()
         seen = seen_of(now)
         if now is None or seen is None:
-            words = f"{audit} did not measure {lead.key}"
+            words = _("{audit} did not measure {key}").format(audit=audit, key=lead.key)
             return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit)
         if not could_see(seen_of(lead), seen, conclusion=now.conclusion, mde=now.counts.get("mde")):
-            words = f"{audit} could not have seen a difference of the size that was found"
+            words = _("{audit} could not have seen a difference of the size that was found").format(audit=audit)
             return RetestSays(code=Retest.CANNOT_SAY, words=words, audit=audit, measurement=now)
         measured = measured or now
-    return RetestSays(code=Retest.CLEAR, words=f"{audit} no longer shows it", audit=audit, measurement=measured)
+    return RetestSays(
+        code=Retest.CLEAR, words=_("{audit} no longer shows it").format(audit=audit), audit=audit, measurement=measured
+    )
 
 
 def _still_shown(record: FindingRecord, newest: Audit) -> Audit | None:
@@ -112,23 +115,41 @@ def retest_finding(
         approved any more, so that the audit would be ungoverned; or if the data are not there.
     """
     if actor.user is None or not access.may(actor.user, "run_audit", record.team_id):
-        raise PermissionDenied(f"{actor.name}: may not run audits of {record.team}")
+        raise PermissionDenied(_("{name}: may not run audits of {team}").format(name=actor.name, team=record.team))
     lock_chain()
     if model.language_model_id != record.language_model_id:
-        raise StateError(f"{record}: {model} is of another model; expected a version of {record.language_model}")
+        raise StateError(
+            _("{record}: {model} is of another model; expected a version of {language_model}").format(
+                record=record, model=model, language_model=record.language_model
+            )
+        )
     if model.pk == record.opened_in.model_id:
-        raise StateError(f"{record}: was seen in {model}; expected another version of {record.language_model}")
+        raise StateError(
+            _("{record}: was seen in {model}; expected another version of {language_model}").format(
+                record=record, model=model, language_model=record.language_model
+            )
+        )
     if model.pk < record.opened_in.model_id:
         seen_in = record.opened_in.model
         raise StateError(
-            f"{record}: {model} was registered before it was seen in {seen_in}; expected a later version of "
-            f"{record.language_model}"
+            _(
+                "{record}: {model} was registered before it was seen in {seen_in}; expected a later "
+                "version of {language_model}"
+            ).format(record=record, model=model, seen_in=seen_in, language_model=record.language_model)
         )
     if design_state(record.plan) != DesignState.APPROVED:
-        raise StateError(f"{record}: the design {record.plan} is retired; expected an approved one for a retest")
+        raise StateError(
+            _("{record}: the design {plan} is retired; expected an approved one for a retest").format(
+                record=record, plan=record.plan
+            )
+        )
     data = data_for(record, model)
     if data is None:
-        raise StateError(f"{record}: the data of {model} are not registered; expected the table it was read from")
+        raise StateError(
+            _("{record}: the data of {model} are not registered; expected the table it was read from").format(
+                record=record, model=model
+            )
+        )
     if Audit.objects.filter(request_key=request_key).exists():  # asked for twice by two clicks: once is told
         return request_audit(
             plan=record.plan, model=model, data=data, queue=queue, request_key=request_key, actor=actor

@@ -10,11 +10,13 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from auditor.decision_sources import is_decision_file
 from compliance.access import permissions as access
 from compliance.actions.audits import request_audit
 from compliance.actions.plans import design_state
+from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.governance.revalidation import months_after, next_round, revalidation_months
@@ -32,6 +34,7 @@ from compliance.models import (
     ScheduleState,
 )
 from compliance.models.schedules import MOST_MONTHS
+from compliance.sentences import in_sentence, one_of
 
 RUN = "run_audit"
 SCHEDULER = Actor(name="scheduler", role="system")
@@ -82,19 +85,29 @@ def make_schedule(
     lock_chain()
     language_model.refresh_from_db()
     if {language_model.team_id, *([data.team_id] if data is not None else [])} != {plan.team_id}:
-        raise StateError(f"{plan}: model and data belong to another team; expected all three to belong to one")
+        raise StateError(
+            _("{plan}: model and data belong to another team; expected all three to belong to one").format(plan=plan)
+        )
     _runnable(plan, language_model)
     _bound(language_model, data)
     today = timezone.now().date()
     if every_months is not None and not 1 <= every_months <= MOST_MONTHS:
-        raise StateError(f"schedule: every {every_months} months; expected 1 to {MOST_MONTHS}")
+        raise StateError(
+            _("schedule: every {count} months; expected 1 to {most}").format(count=every_months, most=MOST_MONTHS)
+        )
     if first_on is None:
         first_on = _day_of_the_tier(language_model, today)
     if first_on < today:
-        raise StateError(f"schedule: the first day, {first_on:%d %b %Y}, is past; expected today or a day to come")
+        raise StateError(
+            _("schedule: the first day, {day}, is past; expected today or a day to come").format(day=day_said(first_on))
+        )
     there = AuditSchedule.objects.filter(plan=plan, language_model=language_model).exclude(state=ScheduleState.ENDED)
     if (known := there.first()) is not None:
-        raise StateError(f"{known}: runs this design on {language_model} already; expected it to be ended first")
+        raise StateError(
+            _("{known}: runs this design on {language_model} already; expected it to be ended first").format(
+                known=known, language_model=language_model
+            )
+        )
     row = AuditSchedule.objects.create(
         team=plan.team,
         plan=plan,
@@ -142,17 +155,31 @@ def move_schedule(
     schedule.refresh_from_db()
     before = ScheduleState(schedule.state)
     if to not in TRANSITIONS[before]:
-        sources = [state.label.lower() for state, targets in TRANSITIONS.items() if to in targets]
-        raise StateError(f"{schedule}: is {before.label.lower()}; expected {' or '.join(sources)}")
+        sources = [state.label for state, targets in TRANSITIONS.items() if to in targets]
+        raise StateError(
+            _("{schedule}: is {state}; expected {expected}").format(
+                schedule=schedule, state=in_sentence(before.label), expected=one_of(sources)
+            )
+        )
     if schedule.revision != revision:
-        raise StateError(f"{schedule}: {schedule.changed_by} changed it in the meantime; expected it to be read again")
+        raise StateError(
+            _("{schedule}: {changed_by} changed it in the meantime; expected it to be read again").format(
+                schedule=schedule, changed_by=schedule.changed_by
+            )
+        )
     if to is ScheduleState.ACTIVE:
         if next_on is not None and next_on != schedule.next_on:
             if next_on < timezone.now().date():
-                raise StateError(f"{schedule}: {next_on:%d %b %Y} is past; expected today or a day to come")
+                raise StateError(
+                    _("{schedule}: {day} is past; expected today or a day to come").format(
+                        schedule=schedule, day=day_said(next_on)
+                    )
+                )
             if schedule.started_for is not None and next_on <= schedule.started_for:
                 raise StateError(
-                    f"{schedule}: started for {schedule.started_for:%d %b %Y} already; expected a later day"
+                    _("{schedule}: started for {day} already; expected a later day").format(
+                        schedule=schedule, day=day_said(schedule.started_for)
+                    )
                 )
             schedule.first_on = schedule.next_on = next_on
         _runnable(schedule.plan, schedule.language_model)
@@ -189,8 +216,10 @@ def start_scheduled_audit(*, schedule: AuditSchedule, due: date, today: date) ->
     person = get_user_model().objects.filter(pk=account, is_active=True).first()
     if person is None or not access.may(person, RUN, schedule.team_id):
         raise StateError(
-            f"{schedule}: {schedule.made_by}, who scheduled it, may not run audits any more; expected somebody who may "
-            "to go on with it"
+            _(
+                "{schedule}: {made_by}, who scheduled it, may not run audits any more; expected "
+                "somebody who may to go on with it"
+            ).format(schedule=schedule, made_by=schedule.made_by)
         )
     _runnable(schedule.plan, schedule.language_model)
     model = newest_version(schedule.language_model)
@@ -280,7 +309,7 @@ def remind(*, due: list[Due], today: date, days: int) -> int:
     count = 0
     for key in new:
         language_model, told_as, day = key
-        _, made = Reminder.objects.get_or_create(language_model_id=language_model, kind=told_as, due=day)
+        _row, made = Reminder.objects.get_or_create(language_model_id=language_model, kind=told_as, due=day)
         if made:
             row = wanted[key].language_model
             payload = {"due": day.isoformat(), "tier": row.risk_tier, "last_audit": f"A-{wanted[key].last.serial:04d}"}
@@ -305,7 +334,11 @@ def newest_version(language_model: LanguageModel) -> LanguageModelVersion:
     """
     found = language_model.versions.order_by("-pk").first()
     if found is None:
-        raise StateError(f"{language_model}: has no version; expected one that was registered")
+        raise StateError(
+            _("{language_model}: has no version; expected one that was registered").format(
+                language_model=language_model
+            )
+        )
     return found
 
 
@@ -321,7 +354,11 @@ def data_of(schedule: AuditSchedule, model: LanguageModelVersion) -> DataSetVers
         return schedule.data
     found = DataSetVersion.objects.filter(team=schedule.team_id, fingerprint=model.sha256).first()
     if found is None:
-        raise StateError(f"{schedule}: the data of {model} are not registered; expected the table it was read from")
+        raise StateError(
+            _("{schedule}: the data of {model} are not registered; expected the table it was read from").format(
+                schedule=schedule, model=model
+            )
+        )
     return found
 
 
@@ -333,7 +370,9 @@ def _day_of_the_tier(language_model: LanguageModel, today: date) -> date:
     found = due_dates([language_model.pk])
     if not found:
         raise StateError(
-            f"{language_model}: its tier gives no date before an audit counts; expected the day of the first run"
+            _(
+                "{language_model}: its tier gives no date before an audit counts; expected the day of the first run"
+            ).format(language_model=language_model)
         )
     return max(found[0].at.date(), today)
 
@@ -341,23 +380,35 @@ def _day_of_the_tier(language_model: LanguageModel, today: date) -> date:
 def _runnable(plan: PlanVersion, language_model: LanguageModel) -> None:
     state = design_state(plan)
     if state is not DesignState.APPROVED:
-        raise StateError(f"{plan}: the design is {state.label.lower()}; expected an approved one")
+        raise StateError(
+            _("{plan}: the design is {state}; expected an approved one").format(
+                plan=plan, state=in_sentence(state.label)
+            )
+        )
     if language_model.approval == Approval.RETIRED:
-        raise StateError(f"{language_model}: is retired; expected a model that is in use")
+        raise StateError(
+            _("{language_model}: is retired; expected a model that is in use").format(language_model=language_model)
+        )
     newest_version(language_model)
 
 
 def _bound(language_model: LanguageModel, data: DataSetVersion | None) -> None:
     of_decisions = is_decision_file(newest_version(language_model).source)
     if of_decisions and data is not None:
-        raise StateError(f"{language_model}: is a file of decisions, audited by its own; expected no data set")
+        raise StateError(
+            _("{language_model}: is a file of decisions, audited by its own; expected no data set").format(
+                language_model=language_model
+            )
+        )
     if not of_decisions and data is None:
-        raise StateError(f"{language_model}: no data set is named; expected one")
+        raise StateError(
+            _("{language_model}: no data set is named; expected one").format(language_model=language_model)
+        )
 
 
 def _may_run(team: int, actor: Actor) -> None:
     if actor.user is None or not access.may(actor.user, RUN, team):
-        raise PermissionDenied(f"{actor.name}: may not schedule audits of this team")
+        raise PermissionDenied(_("{name}: may not schedule audits of this team").format(name=actor.name))
 
 
 def _tell(actor: Actor, action: str, row: AuditSchedule, payload: dict[str, Any]) -> None:

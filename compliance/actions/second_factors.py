@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
 from auditor.canonical import sha256_bytes
@@ -21,7 +23,9 @@ from compliance.registry.key_ring import KeyRing, Sealed, read_ring
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-WRONG = "code: is not the one that the device shows now; expected six digits, or a recovery code that was not used"
+WRONG = gettext_noop(
+    "code: is not the one that the device shows now; expected six digits, or a recovery code that was not used"
+)
 
 
 def second_factor_of(user: User) -> SecondFactor | None:
@@ -53,9 +57,9 @@ def begin_second_factor(*, actor: Actor) -> SecondFactor:
     user = _account(actor)
     lock_chain()
     if second_factor_of(user) is not None:
-        raise StateError(f"{user}: has a second factor already; expected it to be taken away first")
+        raise StateError(_("{user}: has a second factor already; expected it to be taken away first").format(user=user))
     sealed = read_ring().seal(new_secret(), destination=_bound(user.pk))
-    row, _ = SecondFactor.objects.update_or_create(
+    row, _new = SecondFactor.objects.update_or_create(
         user=user,
         defaults={
             "ring_key": sealed.ring_key,
@@ -88,10 +92,12 @@ def confirm_second_factor(*, code: str, actor: Actor, session_key: str | None) -
     lock_chain()
     row = SecondFactor.objects.filter(user=user).first()
     if row is None or row.confirmed_at is not None:
-        raise StateError(f"{user}: has begun no second factor; expected one that waits for its first code")
+        raise StateError(
+            _("{user}: has begun no second factor; expected one that waits for its first code").format(user=user)
+        )
     step = matching_step(secret_of(row), code, now=time.time(), after=0)
     if step is None:
-        raise StateError("code: is not the one that the device shows now; expected six digits")
+        raise StateError(_("code: is not the one that the device shows now; expected six digits"))
     codes = new_recovery_codes()
     row.confirmed_at, row.last_step, row.recovery = timezone.now(), step, _hashes(codes)
     row.save(update_fields=["confirmed_at", "last_step", "recovery"])
@@ -113,7 +119,7 @@ def use_second_factor(*, user: User, code: str) -> None:
     lock_chain()  # two logins with one code: the second waits here, and finds it used
     row = SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).first()
     if row is None:
-        raise StateError(f"{user}: has no second factor; expected one in use")
+        raise StateError(_("{user}: has no second factor; expected one in use").format(user=user))
     step = matching_step(secret_of(row), code, now=time.time(), after=row.last_step)
     if step is not None:
         row.last_step = step
@@ -121,7 +127,7 @@ def use_second_factor(*, user: User, code: str) -> None:
         return
     (hashed,) = _hashes([code])
     if hashed not in row.recovery:
-        raise StateError(WRONG)
+        raise StateError(_(WRONG))
     row.recovery = [item for item in row.recovery if item != hashed]
     row.save(update_fields=["recovery"])
     actor = Actor(name=user.get_username(), role="logging in", user=user)
@@ -193,7 +199,7 @@ def _hashes(codes: list[str]) -> list[str]:
 
 def _account(actor: Actor) -> User:
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: a second factor belongs to an account")
+        raise PermissionDenied(_("{name}: a second factor belongs to an account").format(name=actor.name))
     return actor.user
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compliance.access import permissions as access
 from compliance.accounts.attempts import count_anew
@@ -33,7 +34,7 @@ def end_session(*, pk: int, actor: Actor) -> None:
     lock_chain()
     row = SignIn.objects.filter(pk=pk, user=user).first()
     if row is None:
-        raise StateError("this session: has ended; expected one that holds")
+        raise StateError(_("this session: has ended; expected one that holds"))
     forget_sessions([row])
     _tell("account.session_ended", user, actor, sessions=1)
 
@@ -77,13 +78,17 @@ def lift_lock_out(*, lock_out: LockOut, team: Team, actor: Actor) -> None:
     access.require(user, "add_membership", team.pk)
     lock_chain()
     if lock_out.user_id == user.pk:
-        raise StateError(f"{lock_out}: is of your own account; expected another administrator to lift it")
+        raise StateError(
+            _("{lock_out}: is of your own account; expected another administrator to lift it").format(lock_out=lock_out)
+        )
     if not Membership.objects.filter(team=team, user=lock_out.user_id).exists():
-        raise StateError(f"{lock_out.user}: is not a member of {team}; expected one who is")
+        raise StateError(
+            _("{user}: is not a member of {team}; expected one who is").format(user=lock_out.user, team=team)
+        )
     now = timezone.now()
     in_force = LockOut.objects.filter(pk=lock_out.pk, until__gt=now, lifted_at=None)
     if not in_force.update(lifted_at=now, lifted_by=actor.name):
-        raise StateError(f"{lock_out}: is over; expected one in force")
+        raise StateError(_("{lock_out}: is over; expected one in force").format(lock_out=lock_out))
     payload = {"username": lock_out.user.get_username(), "why": lock_out.why}
     append_event(
         actor=actor,
@@ -98,7 +103,9 @@ def lift_lock_out(*, lock_out: LockOut, team: Team, actor: Actor) -> None:
 
 def _account(actor: Actor) -> User:
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: sessions and lock-outs are dealt with by a person with an account")
+        raise PermissionDenied(
+            _("{name}: sessions and lock-outs are dealt with by a person with an account").format(name=actor.name)
+        )
     return actor.user
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from auditor.systems.keys import SHORTEST, is_key
@@ -34,9 +35,13 @@ def set_system_key(*, listing: SystemListing, secret: str, actor: Actor) -> None
     lock_chain()
     listing.refresh_from_db()
     if listing.state == SystemState.WITHDRAWN:
-        raise StateError(f"{listing}: is withdrawn; expected one that is proposed or listed")
+        raise StateError(_("{listing}: is withdrawn; expected one that is proposed or listed").format(listing=listing))
     if not is_key(secret):
-        raise StateError(f"{listing}: this is not a key; expected one line of at least {SHORTEST} characters")
+        raise StateError(
+            _("{listing}: this is not a key; expected one line of at least {shortest} characters").format(
+                listing=listing, shortest=SHORTEST
+            )
+        )
     replaced = SystemKey.objects.filter(listing=listing).delete()[0] > 0
     destination = read_table(listing.text).destination
     sealed = read_ring().seal(secret, destination=destination)
@@ -61,7 +66,7 @@ def erase_system_key(*, listing: SystemListing, actor: Actor) -> None:
     _allow(actor, listing)
     lock_chain()
     if not SystemKey.objects.filter(listing=listing).delete()[0]:
-        raise StateError(f"{listing}: has no key; expected one that was set")
+        raise StateError(_("{listing}: has no key; expected one that was set").format(listing=listing))
     append_event(actor=actor, action="system.key_erased", object=listing.event_object, payload={}, team=listing.team)
 
 
@@ -112,4 +117,4 @@ def _seal_webhooks_anew(ring: KeyRing) -> int:
 
 def _allow(actor: Actor, listing: SystemListing) -> None:
     if actor.user is None or not access.may(actor.user, "add_systemkey", listing.team_id):
-        raise PermissionDenied(f"{actor.name}: may not set keys of {listing.team}")
+        raise PermissionDenied(_("{name}: may not set keys of {team}").format(name=actor.name, team=listing.team))

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.exceptions import ModelError
 from compliance.access import permissions as access
@@ -15,6 +17,7 @@ from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import SystemKey, SystemListing, SystemState, Team
 from compliance.registry.system_tables import SystemTable, read_table, refuse_unseen, team_table, text_sha256
+from compliance.sentences import in_sentence, one_of
 
 
 @transaction.atomic
@@ -34,16 +37,24 @@ def propose_system(*, team: Team, text: str, reason: str, actor: Actor) -> Syste
     _allow(actor, "add_systemlisting", team)
     lock_chain()
     found = team_table(text, team_id=team.pk)
-    reason = _said(found.source, reason, "what it is needed for")
+    reason = _said(
+        found.source, reason, _("{system}: no reason is given; expected a sentence on what it is needed for")
+    )
     same = SystemListing.objects.filter(kind=found.kind, name=found.name)
     if same.exclude(team=team).exists():
-        raise StateError(f"{found.source}: another team's system is called so; expected another name")
+        raise StateError(
+            _("{source}: another team's system is called so; expected another name").format(source=found.source)
+        )
     waiting = same.filter(state=SystemState.PROPOSED).first()
     if waiting is not None:
-        raise StateError(f"{waiting}: is proposed already; expected it to be approved or withdrawn first")
+        raise StateError(
+            _("{waiting}: is proposed already; expected it to be approved or withdrawn first").format(waiting=waiting)
+        )
     sha256 = text_sha256(text)
     if same.filter(state=SystemState.LISTED, text_sha256=sha256).exists():
-        raise StateError(f"{found.source}: is listed with this table already; expected a change")
+        raise StateError(
+            _("{source}: is listed with this table already; expected a change").format(source=found.source)
+        )
     listing = SystemListing.objects.create(
         team=team,
         kind=found.kind,
@@ -75,9 +86,13 @@ def approve_system(*, listing: SystemListing, reason: str, actor: Actor) -> None
     _allow(actor, "approve_systemlisting", listing.team)
     lock_chain()
     listing.refresh_from_db()
-    reason = _said(str(listing), reason, "what was looked at")
+    reason = _said(str(listing), reason, _("{system}: no reason is given; expected a sentence on what was looked at"))
     if proposed(listing, actor):
-        raise StateError(f"{listing}: {actor.name} proposed it; expected a second administrator to approve it")
+        raise StateError(
+            _("{listing}: {name} proposed it; expected a second administrator to approve it").format(
+                listing=listing, name=actor.name
+            )
+        )
     found = team_table(listing.text, team_id=listing.team_id)
     if listing.state == SystemState.PROPOSED:
         before = SystemListing.objects.filter(kind=listing.kind, name=listing.name, state=SystemState.LISTED).first()
@@ -94,7 +109,7 @@ def approve_system(*, listing: SystemListing, reason: str, actor: Actor) -> None
     }
     # Two people may decide at once; the second finds it decided.
     if not rows.update(**decided):
-        raise _stands(listing, "proposed")
+        raise _stands(listing, SystemState.PROPOSED)
     listing.refresh_from_db()
     payload = {**_destination(found), "text_sha256": listing.text_sha256, "reason": reason}
     _tell(actor, "system.listed", listing, payload)
@@ -113,7 +128,8 @@ def withdraw_system(*, listing: SystemListing, reason: str, actor: Actor) -> Non
     """
     _allow(actor, "withdraw_systemlisting", listing.team)
     lock_chain()
-    _withdraw(listing, _said(str(listing), reason, "why it is withdrawn"), actor)
+    missing = _("{system}: no reason is given; expected a sentence on why it is withdrawn")
+    _withdraw(listing, _said(str(listing), reason, missing), actor)
 
 
 def proposed(listing: SystemListing, actor: Actor) -> bool:
@@ -134,7 +150,7 @@ def _withdraw(listing: SystemListing, reason: str, actor: Actor) -> None:
         "withdrawal_reason": reason,
     }
     if not rows.update(**ended):
-        raise _stands(listing, "proposed or listed")
+        raise _stands(listing, SystemState.PROPOSED, SystemState.LISTED)
     before = listing.state
     listing.refresh_from_db()
     erased = SystemKey.objects.filter(listing=listing).delete()[0] > 0
@@ -149,14 +165,20 @@ def _hand_key_on(before: SystemListing, listing: SystemListing, found: SystemTab
         SystemKey.objects.filter(listing=before).update(listing=listing)
 
 
-def _stands(listing: SystemListing, expected: str) -> StateError:
+def _stands(listing: SystemListing, *expected: SystemState) -> StateError:
     listing.refresh_from_db(fields=["state"])
-    return StateError(f"{listing}: is {SystemState(listing.state).label.lower()}; expected {expected}")
+    return StateError(
+        _("{listing}: is {state}; expected {expected}").format(
+            listing=listing,
+            state=in_sentence(SystemState(listing.state).label),
+            expected=one_of(state.label for state in expected),
+        )
+    )
 
 
-def _said(what: str, reason: str, expected: str) -> str:
+def _said(what: str, reason: str, missing: str) -> str:
     if not reason.strip():
-        raise StateError(f"{what}: no reason is given; expected a sentence on {expected}")
+        raise StateError(missing.format(system=what))
     reason = reason.strip().replace("\r\n", "\n")
     try:
         refuse_unseen(reason, where=f"{what}: reason")
@@ -170,11 +192,18 @@ def _destination(found: SystemTable) -> dict[str, Any]:
     return {"url": found.listed.url, "networks": list(found.listed.networks)}
 
 
+MAY_NOT = {
+    "add_systemlisting": gettext_noop("{name}: may not add systems of {team}"),
+    "approve_systemlisting": gettext_noop("{name}: may not approve systems of {team}"),
+    "withdraw_systemlisting": gettext_noop("{name}: may not withdraw systems of {team}"),
+}
+
+
 def _allow(actor: Actor, permission: str, team: Team) -> None:
     if actor.user is None:
-        raise PermissionDenied(f"{actor.name}: systems are listed by people with an account")
+        raise PermissionDenied(_("{name}: systems are listed by people with an account").format(name=actor.name))
     if not access.may(actor.user, permission, team.pk):
-        raise PermissionDenied(f"{actor.name}: may not {permission.split('_', maxsplit=1)[0]} systems of {team}")
+        raise PermissionDenied(_(MAY_NOT[permission]).format(name=actor.name, team=team))
 
 
 def _tell(actor: Actor, action: str, listing: SystemListing, payload: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def end_approvals(language_model: LanguageModel, why: str, actor: Actor) -> None
     last: dict[int, VersionDecision] = {}
     for row in rows.filter(state__in=APPROVALS).select_related("version__language_model").order_by("-pk"):
         last.setdefault(row.version_id, row)
-    for _, row in sorted(last.items()):
+    for _key, row in sorted(last.items()):
         if row.state == VersionState.APPROVED:
             reason = f"its approval ended when {why}; it has to be approved again"
             record_decision(row.version, VersionState.ENDED, reason, rests_on=row.rests_on, actor=actor)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from auditor.exceptions import ModelError
 from compliance.access import permissions as access
@@ -42,9 +43,15 @@ def set_webhook(
     except ModelError as error:
         raise StateError(str(error)) from None
     if not kinds or set(kinds) - set(KINDS):
-        raise StateError(f"{name}: no kind of notice is chosen, or an unknown one; expected those it is to be told of")
+        raise StateError(
+            _("{name}: no kind of notice is chosen, or an unknown one; expected those it is to be told of").format(
+                name=name
+            )
+        )
     if Webhook.objects.filter(team=team, ended_at=None).count() >= MOST:
-        raise StateError(f"{team}: has {MOST} webhooks; expected one of them to be ended first")
+        raise StateError(
+            _("{team}: has {most} webhooks; expected one of them to be ended first").format(team=team, most=MOST)
+        )
     secret = secrets.token_urlsafe(32)
     hook = Webhook(
         team=team,
@@ -113,12 +120,12 @@ def _seal(webhook: Webhook, secret: str) -> None:
 
 def _in_force(webhook: Webhook) -> None:
     if webhook.ended_at is not None:
-        raise StateError(f"{webhook}: is ended; expected one that is in force")
+        raise StateError(_("{webhook}: is ended; expected one that is in force").format(webhook=webhook))
 
 
 def _allow(actor: Actor, permission: str, team: Team) -> None:
     if actor.user is None or not access.may(actor.user, permission, team.pk):
-        raise PermissionDenied(f"{actor.name}: may not set or end webhooks of {team}")
+        raise PermissionDenied(_("{name}: may not set or end webhooks of {team}").format(name=actor.name, team=team))
 
 
 def _tell(actor: Actor, action: str, webhook: Webhook) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from auditor.answering.fields import field_clusters
 from auditor.answering.reading import SERVICE, answers_alike, how_read
 from auditor.applications import Application, Applications
@@ -161,11 +163,15 @@ def _over(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
     requests, money = _caps(table, plan)
     over = []
     if requests is not None and cost.requests > requests:
-        over.append(f"about {cost.requests:,} requests; expected at most the cap of {requests:,}")
+        over.append(
+            _("about {about} requests; expected at most the cap of {most}").format(
+                about=f"{cost.requests:,}", most=f"{requests:,}"
+            )
+        )
     if money is not None and cost.money is not None and cost.money > money:
         currency = _currency(table)
         about, most = money_words(cost.money, currency), money_words(money, currency)
-        over.append(f"about {about}; expected at most the cap of {most}")
+        over.append(_("about {about}; expected at most the cap of {most}").format(about=about, most=most))
     return over
 
 
@@ -173,14 +179,16 @@ def _notes(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
     listed, notes = table.listed, []
     requests, money = _caps(table, plan)
     if requests is not None and cost.requests > requests:
-        notes.append(f"more than the cap of {requests:,} requests: it will pause there")
+        notes.append(_("more than the cap of {most} requests: it will pause there").format(most=f"{requests:,}"))
     if money is not None and cost.most_money is not None and cost.most_money > money:
-        notes.append(f"may reach the cap of {money_words(money, _currency(table))}: it will pause there")
+        notes.append(
+            _("may reach the cap of {most}: it will pause there").format(most=money_words(money, _currency(table)))
+        )
     if isinstance(listed, ListedService):
         if any(step.until is not None for step in listed.steps):
-            notes.append("a step that waits is counted once, and is asked until it is ready")
+            notes.append(_("a step that waits is counted once, and is asked until it is ready"))
     elif not cost.measured:
-        notes.append("tokens by four characters each: the probe's answers counted none")
+        notes.append(_("tokens by four characters each: the probe's answers counted none"))
     return notes
 
 

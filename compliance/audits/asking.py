@@ -18,6 +18,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from auditor.canonical import sha256_json
 from compliance import actions
@@ -26,6 +28,7 @@ from compliance.access.permissions import teams_where
 from compliance.admin_base import ModelAdmin
 from compliance.audits.estimate_table import estimate_table
 from compliance.audits.estimates import Estimate, estimate, misfit
+from compliance.dates import day_said
 from compliance.form_fields import field_of
 from compliance.governance.events import site_actor
 from compliance.models import (
@@ -69,10 +72,12 @@ class ModelChoice(ModelsChosen):
 class RequestForm(forms.Form):
     """What to bind to what, and when."""
 
-    plans = PlanChoice(PlanVersion.objects.all(), label="Plan")
-    models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
-    queue = forms.ChoiceField(help_text="Which workers take it.")
-    priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
+    plans = PlanChoice(PlanVersion.objects.all(), label=gettext_lazy("Plan"))
+    models = ModelChoice(LanguageModelVersion.objects.all(), label=gettext_lazy("Model"))
+    queue = forms.ChoiceField(label=gettext_lazy("Queue"), help_text=gettext_lazy("Which workers take it."))
+    priority = forms.TypedChoiceField(
+        label=gettext_lazy("Priority"), choices=Priority.choices, coerce=int, initial=Priority.NORMAL
+    )
     token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
@@ -81,7 +86,7 @@ class RequestForm(forms.Form):
         field_of(self, "plans", PlanChoice).queryset = rows["plans"]
         field_of(self, "models", ModelChoice).queryset = rows["models"]
         # Not declared above, where its name is that of what a form was sent.
-        self.fields["data"] = forms.ModelChoiceField(rows["data"], label="Data", empty_label=None)
+        self.fields["data"] = forms.ModelChoiceField(rows["data"], label=_("Data"), empty_label=None)
         self.order_fields(("plans", "models", "data"))
         heard = {queue for worker in Worker.objects.listening() for queue in worker.queues}
         default = settings.CELERY_TASK_DEFAULT_QUEUE
@@ -95,9 +100,11 @@ class RequestForm(forms.Form):
         found = super().clean() or {}
         chosen = [*found.get("plans", ()), *found.get("models", ()), *([found["data"]] if found.get("data") else [])]
         if len({row.team_id for row in chosen}) > 1:
-            raise forms.ValidationError("Plan, model and data belong to different teams; choose those of one.")
+            raise forms.ValidationError(_("Plan, model and data belong to different teams; choose those of one."))
         if len(found.get("plans", ())) * len(found.get("models", ())) > MOST:
-            raise forms.ValidationError(f"These are more than {MOST} audits; choose fewer plans or models.")
+            raise forms.ValidationError(
+                _("These are more than {most} audits; choose fewer plans or models.").format(most=MOST)
+            )
         return found
 
 
@@ -138,12 +145,12 @@ class Offer:
 def standing_words(plan: PlanVersion) -> str:
     """Whether a design is approved, and by whom; ``plan`` as ``standing()`` gives it."""
     standing = standing_of(plan)
-    decided = f"{standing.by}, {standing.at:%d %b %Y}" if standing.at else ""
+    name, day = standing.by or "", day_said(standing.at) if standing.at else ""
     if standing.state == DesignState.APPROVED:
-        return f"design approved by {decided}"
+        return _("design approved by {name}, {day}").format(name=name, day=day)
     if standing.state == DesignState.RETIRED:
-        return f"design retired by {decided}: runs ungoverned"
-    return "design not approved: runs ungoverned"
+        return _("design retired by {name}, {day}: runs ungoverned").format(name=name, day=day)
+    return _("design not approved: runs ungoverned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +238,10 @@ def _start(request: HttpRequest, found: dict[str, Any], door: Door) -> HttpRespo
                 )
     if len(started) == 1:
         return redirect(started[0])
-    messages.info(request, f"{len(started)} audits were requested: {', '.join(map(str, started))}.")
+    messages.info(
+        request,
+        _("{count} audits were requested: {numbers}.").format(count=len(started), numbers=", ".join(map(str, started))),
+    )
     return redirect(door.listed_at)
 
 
@@ -258,7 +268,7 @@ class Runnable(ModelAdmin):
         """Whoever may run audits."""
         return request.user.has_perm("compliance.run_audit")
 
-    @admin.action(description="Run audit…", permissions=["run"])
+    @admin.action(description=gettext_lazy("Run audit…"), permissions=["run"])
     def run_audits(self, request: HttpRequest, queryset: Any) -> HttpResponse:
         """Choose the rest for the selected rows."""
         return HttpResponseRedirect(self._address(queryset.values_list("pk", flat=True)))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
@@ -29,7 +31,9 @@ from compliance.registry.keeping import kept
 from reports.labels import labels_of_tests
 
 SAMPLE = 12
-NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
+NOT_KEPT = gettext_noop(
+    "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
+)
 CHUNKS = 24
 RUNS = 5
 BATCH = 50
@@ -96,7 +100,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     applications = kept(data)
     if applications is None:
-        return Estimate(memory=memory, problem=NOT_KEPT)
+        return Estimate(memory=memory, problem=_(NOT_KEPT))
     try:
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, applications, where=str(plan))
@@ -125,7 +129,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         basis=_basis(learnt, beside) if seconds is not None else "",
         memory=memory,
         uncounted=inside if spent is None else (),
-        problem=NOT_COUNTED if silent else "",
+        problem=_(NOT_COUNTED) if silent else "",
     )
 
 
@@ -162,7 +166,7 @@ def _of_a_system(
         table = listed_table(model)  # first: what is withdrawn is not estimated, whatever is kept of the data
         applications = kept(data)
         if applications is None:
-            return Estimate(problem=NOT_KEPT)
+            return Estimate(problem=_(NOT_KEPT))
         bound = bound_plan(plan, model=model, data=data)
         chosen = select(bound, applications, seen=frozenset(), where=str(plan)).records
         clusters = clusters_for(bound, identity, applications, chosen[:SAMPLE], where=str(plan))
@@ -250,13 +254,26 @@ def _basis(learnt: Learnt | None, inside: Inside) -> str:
     if learnt is None:
         return ""
     if not learnt.chunks:
-        words = "stated rate, two cores: nothing was finished here yet"
+        words = _("stated rate, two cores: nothing was finished here yet")
     else:
-        of = "of this model" if learnt.own else "of other models, by their size"
-        words = f"{learnt.chunks} {'chunk' if learnt.chunks == 1 else 'chunks'} {of} here"
-    if inside.runs:
-        words += f"; tests on internals as in {inside.runs} {'run' if inside.runs == 1 else 'runs'} of this design"
-    return words
+        line = (
+            ngettext("{count} chunk of this model here", "{count} chunks of this model here", learnt.chunks)
+            if learnt.own
+            else ngettext(
+                "{count} chunk of other models, by their size here",
+                "{count} chunks of other models, by their size here",
+                learnt.chunks,
+            )
+        )
+        words = line.format(count=learnt.chunks)
+    if not inside.runs:
+        return words
+    line = ngettext(
+        "{words}; tests on internals as in {count} run of this design",
+        "{words}; tests on internals as in {count} runs of this design",
+        inside.runs,
+    )
+    return line.format(words=words, count=inside.runs)
 
 
 def _seconds(result: bytes | memoryview | None) -> float:

@@ -15,6 +15,7 @@ from compliance.actions.findings import WRITE, Way
 from compliance.dashboard.event_lines import FIELDS
 from compliance.dashboard.model_page import version_words
 from compliance.dashboard.records import measurement
+from compliance.governance.finding_states import FindingState
 from compliance.governance.finding_trends import FindingTrend
 from compliance.models import FindingRecord, LanguageModelVersion, Membership, Sighting
 from compliance.sentences import in_sentence
@@ -36,6 +37,7 @@ class Waiting:
     """What can be done by others, or not yet: the verb, why not, and who can."""
 
     verb: str
+    to: FindingState
     why: str
     who: str
 
@@ -74,7 +76,8 @@ def waiting_of(ways: Sequence[Way], record: FindingRecord) -> list[Waiting]:
     names = _names(record) if closed else {}
     return [
         Waiting(
-            verb=way.transition.verb,
+            verb=str(way.transition.verb),
+            to=way.transition.target,
             # Who does not hold the role is told nothing of themselves: the way may be open to whoever is named.
             why=way.refusal if way.allowed else way.refusal_to_anybody,
             who=_who(way.transition.role, names),

@@ -213,7 +213,9 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
             if way.allowed and not way.refusal
         ],
         "waiting": [
-            item for item in finding_page.waiting_of(ways, record) if not (proposing and item.verb == "Reject")
+            item
+            for item in finding_page.waiting_of(ways, record)
+            if not (proposing and item.to is FindingState.REJECTED_WITH_RATIONALE)
         ],
         "proposing": _kept(RejectionForm, sent) if proposing else None,
         "answering": _answer_form(record, sent) if answering else None,

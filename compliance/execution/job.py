@@ -26,19 +26,20 @@ somebody pressed the button. What leads back is a person who asks to go on.
 from __future__ import annotations
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class JobState(TextChoices):
     """Where a run stands."""
 
-    REQUESTED = "requested", "Requested"
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    CANCELLING = "cancelling", "Stopping"
-    CANCELLED = "cancelled", "Stopped"
-    PAUSED = "paused", "Paused"
-    FAILED = "failed", "Failed"
-    DONE = "done", "Done"
+    REQUESTED = "requested", _("Requested")
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    CANCELLING = "cancelling", _("Stopping")
+    CANCELLED = "cancelled", _("Stopped")
+    PAUSED = "paused", _("Paused")
+    FAILED = "failed", _("Failed")
+    DONE = "done", _("Done")
 
     @property
     def colour(self) -> str:

@@ -23,10 +23,12 @@ from compliance.exceptions import ComplianceError, StateError
 from compliance.governance.revalidation import SOON_DAYS
 from compliance.governance.standing import due_dates
 from compliance.models import AuditSchedule
+from compliance.sentences import in_english
 
 logger = logging.getLogger(__name__)
 
 
+@in_english()
 def keep_calendar(*, now: datetime | None = None) -> int:
     """Start what is due and tell of what will be; how many schedules were started or held."""
     now = now or timezone.now()

@@ -50,6 +50,7 @@ from compliance.registry.registration import perform_registration
 from compliance.registry.room import end_unfinished
 from compliance.registry.system_keys import site_systems
 from compliance.sandbox.limits import GRACE_SECONDS, limited
+from compliance.sentences import in_english
 
 WORKER = Actor(name="worker", role="worker")
 REAPER = Actor(name="reaper", role="worker")
@@ -61,6 +62,7 @@ PREPARING, CONCLUDING = "preparing it", "concluding it and writing its report"
 logger = logging.getLogger(__name__)
 
 
+@in_english()
 def work(pk: int) -> None:
     """Do what there is to do for an audit; return when nothing is left that this worker could do.
 
@@ -111,6 +113,7 @@ def _work(pk: int) -> None:
             _fail(audit, f"crashed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
+@in_english()
 def reap() -> int:
     """Enqueue every audit whose workers had no heartbeat for a lease; settle stops that nobody settled.
 

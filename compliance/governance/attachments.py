@@ -12,6 +12,7 @@ import unicodedata
 from pathlib import Path, PurePath
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from auditor.canonical import sha256_bytes
 from compliance.exceptions import EvidenceError, StateError
@@ -51,16 +52,28 @@ def take_in(name: str, content: bytes) -> str:
     StateError
         If it is empty or too large, of another kind than those accepted, or not what its name says.
     """
-    called, ending = file_name(name) or "a file without a name", PurePath(name).suffix.lower()
+    called, ending = file_name(name) or _("a file without a name"), PurePath(name).suffix.lower()
     if ending not in KINDS:
-        raise StateError(f"{called}: is of a kind that is not attached; expected one of {ACCEPTED}")
+        raise StateError(
+            _("{called}: is of a kind that is not attached; expected one of {accepted}").format(
+                called=called, accepted=ACCEPTED
+            )
+        )
     if not content:
-        raise StateError(f"{called}: is empty; expected a file with something in it")
+        raise StateError(_("{called}: is empty; expected a file with something in it").format(called=called))
     if len(content) > MOST_BYTES:
-        raise StateError(f"{called}: has {len(content) / (1 << 20):.1f} MiB; expected at most {MOST_BYTES >> 20} MiB")
+        raise StateError(
+            _("{called}: has {count} MiB; expected at most {most} MiB").format(
+                called=called, count=f"{len(content) / (1 << 20):.1f}", most=MOST_BYTES >> 20
+            )
+        )
     begins = KINDS[ending]
     if not (content.startswith(begins) if begins else _is_text(content)):
-        raise StateError(f"{called}: does not begin as a {ending} file does; expected what its name says")
+        raise StateError(
+            _("{called}: does not begin as a {ending} file does; expected what its name says").format(
+                called=called, ending=ending
+            )
+        )
     sha256 = sha256_bytes(content)
     path = _path(sha256)
     if not path.is_file():
@@ -82,10 +95,12 @@ def hand_out(name: str, sha256: str) -> bytes:
     """
     path = _path(sha256)
     if not path.is_file():
-        raise EvidenceError(f"{name}: is not on this server; expected it in the data folder")
+        raise EvidenceError(_("{name}: is not on this server; expected it in the data folder").format(name=name))
     content = path.read_bytes()
     if sha256_bytes(content) != sha256:
-        raise EvidenceError(f"{name}: is not the file that was recorded; expected SHA-256 {sha256}")
+        raise EvidenceError(
+            _("{name}: is not the file that was recorded; expected SHA-256 {sha256}").format(name=name, sha256=sha256)
+        )
     return content
 
 

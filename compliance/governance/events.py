@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext
 
 from auditor.canonical import canonical_json
 from compliance.models import ChainHead, Event, EventPayload, Team
@@ -48,7 +49,7 @@ def signed_in(request: HttpRequest) -> User:
         If there is none: what is done without an account is no action of a person.
     """
     if not request.user.is_authenticated:
-        raise PermissionDenied("nobody is signed in")
+        raise PermissionDenied(gettext("nobody is signed in"))
     return request.user
 
 

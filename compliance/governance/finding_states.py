@@ -1,4 +1,4 @@
-"""Where a finding stands with the people who answer for it, and what leads where. Pure: no rows, no Django.
+"""Where a finding stands with the people who answer for it, and what leads where. Pure: no rows.
 
     open ──▶ acknowledged ──▶ action_planned ──▶ in_remediation ──▶ ready_for_validation ──▶ closed_validated
      │            │                 │                  ▲                    │
@@ -20,7 +20,12 @@ from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from compliance.access.roles import Role
+from compliance.dates import day_said
 
 
 class FindingState(StrEnum):
@@ -38,7 +43,7 @@ class FindingState(StrEnum):
     @property
     def label(self) -> str:
         """In words."""
-        return LABELS[self]
+        return str(LABELS[self])
 
     @property
     def live(self) -> bool:
@@ -46,16 +51,16 @@ class FindingState(StrEnum):
         return self not in SETTLED
 
 
-LABELS: Mapping[FindingState, str] = MappingProxyType(
+LABELS: Mapping[FindingState, str | Promise] = MappingProxyType(
     {
-        FindingState.OPEN: "Open",
-        FindingState.ACKNOWLEDGED: "Acknowledged",
-        FindingState.ACTION_PLANNED: "Action planned",
-        FindingState.IN_REMEDIATION: "In remediation",
-        FindingState.READY_FOR_VALIDATION: "Ready for validation",
-        FindingState.CLOSED_VALIDATED: "Closed after validation",
-        FindingState.RISK_ACCEPTED: "Risk accepted",
-        FindingState.REJECTED_WITH_RATIONALE: "Rejected with rationale",
+        FindingState.OPEN: gettext_lazy("Open"),
+        FindingState.ACKNOWLEDGED: gettext_lazy("Acknowledged"),
+        FindingState.ACTION_PLANNED: gettext_lazy("Action planned"),
+        FindingState.IN_REMEDIATION: gettext_lazy("In remediation"),
+        FindingState.READY_FOR_VALIDATION: gettext_lazy("Ready for validation"),
+        FindingState.CLOSED_VALIDATED: gettext_lazy("Closed after validation"),
+        FindingState.RISK_ACCEPTED: gettext_lazy("Risk accepted"),
+        FindingState.REJECTED_WITH_RATIONALE: gettext_lazy("Rejected with rationale"),
     }
 )
 SETTLED = frozenset({FindingState.CLOSED_VALIDATED, FindingState.RISK_ACCEPTED, FindingState.REJECTED_WITH_RATIONALE})
@@ -131,61 +136,68 @@ class Guard(StrEnum):
 
 
 def _owner_and_due_date(facts: Facts) -> str:
-    missing = [words for words, there in (("no owner", facts.owner), ("no due date", facts.due)) if not there]
-    return f"has {' and '.join(missing)}; expected both to be set" if missing else ""
+    if facts.owner and facts.due:
+        return ""
+    if facts.owner:
+        return _("has no due date; expected both to be set")
+    if facts.due:
+        return _("has no owner; expected both to be set")
+    return _("has no owner and no due date; expected both to be set")
 
 
 def _fix_attached(facts: Facts) -> str:
-    return "" if facts.fix_attached else "has no evidence of a fix; expected a file attached as such"
+    return "" if facts.fix_attached else _("has no evidence of a fix; expected a file attached as such")
 
 
 def _retest_clear(facts: Facts) -> str:
     if facts.retest is Retest.CLEAR:
         return ""
-    words = facts.retest_words or "was not retested"
-    return f"{words}; expected a retest of the same plan on a later version that no longer shows it"
+    words = facts.retest_words or _("was not retested")
+    return _("{words}; expected a retest of the same plan on a later version that no longer shows it").format(
+        words=words
+    )
 
 
 def _retest_failed(facts: Facts) -> str:
     if facts.retest in (Retest.SHOWS_IT, Retest.CANNOT_SAY):
         return ""
-    words = facts.retest_words or "was not retested"
-    return f"{words}; expected a retest that still shows it, or cannot say"
+    words = facts.retest_words or _("was not retested")
+    return _("{words}; expected a retest that still shows it, or cannot say").format(words=words)
 
 
 def _not_the_owner(facts: Facts) -> str:
-    return "is answered for by the same person; expected another one" if facts.answers_for_it else ""
+    return _("is answered for by the same person; expected another one") if facts.answers_for_it else ""
 
 
 def _not_critical(facts: Facts) -> str:
     if facts.critical:
-        return "is critical, or was since it was opened; expected a severity below that for a risk to be accepted"
+        return _("is critical, or was since it was opened; expected a severity below that for a risk to be accepted")
     return ""
 
 
 def _expiry(facts: Facts) -> str:
     if facts.until is None:
-        return "has no day on which the acceptance ends; expected one"
+        return _("has no day on which the acceptance ends; expected one")
     if facts.until <= facts.today:
-        return f"would be accepted until {facts.until:%d %b %Y}; expected a day to come"
+        return _("would be accepted until {day}; expected a day to come").format(day=day_said(facts.until))
     if facts.until - facts.today > LONGEST_ACCEPTANCE:
-        return f"would be accepted until {facts.until:%d %b %Y}; expected a day within a year"
+        return _("would be accepted until {day}; expected a day within a year").format(day=day_said(facts.until))
     return ""
 
 
 def _rationale(facts: Facts) -> str:
-    return "" if facts.said.strip() else "is moved without a rationale; expected a sentence that says why"
+    return "" if facts.said.strip() else _("is moved without a rationale; expected a sentence that says why")
 
 
 def _second_person(facts: Facts) -> str:
     if not facts.proposed:
-        return "has no proposed rejection; expected one by another person"
-    return "was proposed for rejection by the same person; expected a second one" if facts.proposed_it else ""
+        return _("has no proposed rejection; expected one by another person")
+    return _("was proposed for rejection by the same person; expected a second one") if facts.proposed_it else ""
 
 
 def _expired(facts: Facts) -> str:
     if facts.until is None or facts.until > facts.today:
-        return "has an acceptance that is in force; expected one that has expired"
+        return _("has an acceptance that is in force; expected one that has expired")
     return ""
 
 
@@ -214,7 +226,7 @@ class Transition:
     target: FindingState
     role: Role | None
     guards: tuple[Guard, ...] = ()
-    verb: str
+    verb: str | Promise
 
     @staticmethod
     def check(guard: Guard, facts: Facts) -> str:
@@ -230,68 +242,73 @@ _ACCEPTED = (Guard.NOT_CRITICAL, Guard.NOT_THE_OWNER, Guard.EXPIRY, Guard.RATION
 
 #: Every way there is. Owners neither close nor accept nor reject what they answer for (decision 0050).
 TRANSITIONS: tuple[Transition, ...] = (
-    Transition(source=FindingState.OPEN, target=FindingState.ACKNOWLEDGED, role=Role.MODEL_OWNER, verb="Acknowledge"),
+    Transition(
+        source=FindingState.OPEN,
+        target=FindingState.ACKNOWLEDGED,
+        role=Role.MODEL_OWNER,
+        verb=gettext_lazy("Acknowledge"),
+    ),
     Transition(
         source=FindingState.OPEN,
         target=FindingState.REJECTED_WITH_RATIONALE,
         role=Role.VALIDATOR,
         guards=(Guard.NOT_THE_OWNER, Guard.SECOND_PERSON, Guard.RATIONALE),
-        verb="Reject",
+        verb=gettext_lazy("Reject"),
     ),
     Transition(
         source=FindingState.ACKNOWLEDGED,
         target=FindingState.ACTION_PLANNED,
         role=Role.MODEL_OWNER,
         guards=(Guard.OWNER_AND_DUE_DATE,),
-        verb="Plan the action",
+        verb=gettext_lazy("Plan the action"),
     ),
     Transition(
         source=FindingState.ACTION_PLANNED,
         target=FindingState.IN_REMEDIATION,
         role=Role.MODEL_OWNER,
-        verb="Start remediation",
+        verb=gettext_lazy("Start remediation"),
     ),
     Transition(
         source=FindingState.IN_REMEDIATION,
         target=FindingState.READY_FOR_VALIDATION,
         role=Role.MODEL_OWNER,
         guards=(Guard.FIX_ATTACHED,),
-        verb="Hand over for validation",
+        verb=gettext_lazy("Hand over for validation"),
     ),
     Transition(
         source=FindingState.READY_FOR_VALIDATION,
         target=FindingState.CLOSED_VALIDATED,
         role=Role.VALIDATOR,
         guards=(Guard.NOT_THE_OWNER, Guard.RETEST_CLEAR, Guard.RATIONALE),
-        verb="Close",
+        verb=gettext_lazy("Close"),
     ),
     Transition(
         source=FindingState.READY_FOR_VALIDATION,
         target=FindingState.IN_REMEDIATION,
         role=Role.VALIDATOR,
         guards=(Guard.RETEST_FAILED,),
-        verb="Send back to remediation",
+        verb=gettext_lazy("Send back to remediation"),
     ),
     Transition(
         source=FindingState.ACKNOWLEDGED,
         target=FindingState.RISK_ACCEPTED,
         role=Role.APPROVER,
         guards=_ACCEPTED,
-        verb="Accept the risk",
+        verb=gettext_lazy("Accept the risk"),
     ),
     Transition(
         source=FindingState.ACTION_PLANNED,
         target=FindingState.RISK_ACCEPTED,
         role=Role.APPROVER,
         guards=_ACCEPTED,
-        verb="Accept the risk",
+        verb=gettext_lazy("Accept the risk"),
     ),
     Transition(
         source=FindingState.RISK_ACCEPTED,
         target=FindingState.OPEN,
         role=None,
         guards=(Guard.EXPIRED,),
-        verb="Reopen",
+        verb=gettext_lazy("Reopen"),
     ),
 )
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext_lazy
+
 from auditor.records import Conclusion
 
 
@@ -21,15 +23,15 @@ class FindingTrend(StrEnum):
     @property
     def label(self) -> str:
         """In words."""
-        return _LABELS[self]
+        return str(LABELS[self])
 
 
-_LABELS = {
-    FindingTrend.FIRST: "seen first",
-    FindingTrend.IMPROVED: "smaller than before",
-    FindingTrend.WORSE: "larger than before",
-    FindingTrend.SAME: "as before",
-    FindingTrend.UNKNOWN: "not comparable with before",
+LABELS = {
+    FindingTrend.FIRST: gettext_lazy("seen first"),
+    FindingTrend.IMPROVED: gettext_lazy("smaller than before"),
+    FindingTrend.WORSE: gettext_lazy("larger than before"),
+    FindingTrend.SAME: gettext_lazy("as before"),
+    FindingTrend.UNKNOWN: gettext_lazy("not comparable with before"),
 }
 
 

@@ -6,6 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
+
+from compliance.dates import moment_said
 
 
 class SignIn(models.Model):
@@ -21,7 +24,7 @@ class SignIn(models.Model):
         ordering = ("-began_at", "-pk")
 
     def __str__(self) -> str:
-        return f"session of {self.began_at:%d %b %Y, %H:%M} UTC"
+        return gettext("session of {moment}").format(moment=moment_said(self.began_at))
 
 
 class SecondFactor(models.Model):
@@ -41,7 +44,7 @@ class SecondFactor(models.Model):
     recovery = models.JSONField(default=list, blank=True)
 
     def __str__(self) -> str:
-        return f"second factor of {self.user}"
+        return gettext("second factor of {user}").format(user=self.user)
 
 
 class LockOut(models.Model):
@@ -50,8 +53,8 @@ class LockOut(models.Model):
     class Why(models.TextChoices):
         """What was wrong too often."""
 
-        PASSWORDS = "passwords", "Wrong passwords"
-        CODES = "codes", "Wrong codes"
+        PASSWORDS = "passwords", gettext_lazy("Wrong passwords")
+        CODES = "codes", gettext_lazy("Wrong codes")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="lock_outs")
     why = models.CharField(max_length=10, choices=Why.choices)
@@ -66,14 +69,14 @@ class LockOut(models.Model):
         constraints = (models.CheckConstraint(condition=Q(why__in=["passwords", "codes"]), name="lock_out_why_known"),)
 
     def __str__(self) -> str:
-        return f"lock-out of {self.user}, {self.began_at:%d %b %Y, %H:%M} UTC"
+        return gettext("lock-out of {user}, {moment}").format(user=self.user, moment=moment_said(self.began_at))
 
     @property
     def state(self) -> str:
-        """Where it stands, in a word."""
+        """Where it stands, in a word that pages translate."""
         if self.lifted_at is not None:
-            return "lifted"
-        return "in force" if self.until > timezone.now() else "over"
+            return gettext_noop("lifted")
+        return gettext_noop("in force") if self.until > timezone.now() else gettext_noop("over")
 
 
 class KeptForm(models.Model):

@@ -9,19 +9,22 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Max
+from django.utils.translation import gettext, gettext_lazy
 
+from compliance.dates import day_said
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.versions import Approval, LanguageModel, LanguageModelVersion, number_of
+from compliance.sentences import in_sentence
 
 
 class VersionState(models.TextChoices):
     """What a decision about a version says."""
 
-    PROPOSED = "proposed", "Proposed for approval"
-    RETURNED = "returned", "Returned with comments"
-    APPROVED = "approved", "Approved for its purpose"
-    WITHDRAWN = "withdrawn", "Approval withdrawn"
-    ENDED = "ended", "Approval ended"
+    PROPOSED = "proposed", gettext_lazy("Proposed for approval")
+    RETURNED = "returned", gettext_lazy("Returned with comments")
+    APPROVED = "approved", gettext_lazy("Approved for its purpose")
+    WITHDRAWN = "withdrawn", gettext_lazy("Approval withdrawn")
+    ENDED = "ended", gettext_lazy("Approval ended")
 
 
 #: Those that say whether a version is approved; the others speak of a proposal.
@@ -67,7 +70,7 @@ class VersionDecision(Evidence):
         indexes = (models.Index(fields=["version", "-id"], name="version_decision"),)
 
     def __str__(self) -> str:
-        return f"{self.get_state_display().lower()} by {self.decided_by}"
+        return gettext("{state} by {name}").format(state=in_sentence(self.get_state_display()), name=self.decided_by)
 
     @property
     def team_id(self) -> int:
@@ -100,7 +103,7 @@ class VersionApproval:
     def words(self) -> str:
         """For people, in a line."""
         said = [*self._of_the_approval(), *([_said(self.pending)] if self.pending is not None else [])]
-        return "; ".join(said) or "not approved"
+        return "; ".join(said) or gettext("not approved")
 
     def _of_the_approval(self) -> list[str]:
         if self.approval is not None:
@@ -108,12 +111,14 @@ class VersionApproval:
         if self.last is None:
             return []
         if self.last.state == VersionState.APPROVED:
-            return ["not approved: it is not what was approved, and no event tells of the change"]
+            return [gettext("not approved: it is not what was approved, and no event tells of the change")]
         return [_said(self.last)]
 
 
 def _said(row: VersionDecision) -> str:
-    return f"{row.get_state_display().lower()} by {row.decided_by}, {row.decided_at:%d %b %Y}"
+    return gettext("{state} by {name}, {day}").format(
+        state=in_sentence(row.get_state_display()), name=row.decided_by, day=day_said(row.decided_at)
+    )
 
 
 def version_standing(version: LanguageModelVersion) -> VersionApproval:
@@ -140,18 +145,20 @@ def approvals_in_words(models: Sequence[LanguageModel]) -> dict[int, str]:
     by_model: dict[int, list[str]] = {}
     for number, version, standing in _versions_of(models):
         if standing.known:
-            by_model.setdefault(version.language_model_id, []).append(f"version {number} {standing.words}")
+            words = gettext("version {number} {words}").format(number=number, words=standing.words)
+            by_model.setdefault(version.language_model_id, []).append(words)
     return {model.pk: _in_words(model, by_model.get(model.pk, ())) for model in models}
 
 
 def _in_words(model: LanguageModel, said: Sequence[str]) -> str:
     if model.approval == Approval.RETIRED:
-        return "Retired"
+        return gettext("Retired")
     if said:
-        return f"V{'; '.join(said)[1:]}"
+        words = "; ".join(said)
+        return f"{words[:1].upper()}{words[1:]}"
     if model.approval == Approval.APPROVED:
-        return "Not approved: it was approved as a whole, before approvals were of versions"
-    return "No version is approved"
+        return gettext("Not approved: it was approved as a whole, before approvals were of versions")
+    return gettext("No version is approved")
 
 
 def versions_of(model: LanguageModel) -> list[tuple[int, LanguageModelVersion, VersionApproval]]:

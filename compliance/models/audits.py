@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from auditor.run_record import RunRecord
 from compliance.access import permissions as access
@@ -23,7 +24,7 @@ class AuditQuerySet(TeamRows["Audit"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
-        raise EvidenceError("audits: a run that was started stays in the register")
+        raise EvidenceError(gettext("audits: a run that was started stays in the register"))
 
     def for_user(self, user: Any, permission: str = "view") -> Self:
         """The audits of the teams in which somebody may view audits, and those released to them."""
@@ -42,9 +43,9 @@ class AuditQuerySet(TeamRows["Audit"]):
 class Priority(models.IntegerChoices):
     """Which waiting audit a worker takes first. A running one is not interrupted."""
 
-    LATER = -1, "After the others"
-    NORMAL = 0, "In turn"
-    FIRST = 1, "Before the others"
+    LATER = -1, gettext_lazy("After the others")
+    NORMAL = 0, gettext_lazy("In turn")
+    FIRST = 1, gettext_lazy("Before the others")
 
 
 class Audit(models.Model):
@@ -127,7 +128,9 @@ class Audit(models.Model):
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """Refuse."""
-        raise EvidenceError(f"{self.number}: a run that was started stays in the register")
+        raise EvidenceError(
+            gettext("{number}: a run that was started stays in the register").format(number=self.number)
+        )
 
     @property
     def number(self) -> str:
@@ -173,10 +176,10 @@ class Audit(models.Model):
 class ChunkState(models.TextChoices):
     """Where a chunk stands, as auditor/ledger.py draws it. *Failed*: it lost its worker too often."""
 
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    DONE = "done", "Done"
-    FAILED = "failed", "Failed"
+    QUEUED = "queued", gettext_lazy("Queued")
+    RUNNING = "running", gettext_lazy("Running")
+    DONE = "done", gettext_lazy("Done")
+    FAILED = "failed", gettext_lazy("Failed")
 
 
 class AuditChunk(models.Model):

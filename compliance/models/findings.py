@@ -10,10 +10,12 @@ from django.db import models
 from django.db.models import Min, Q
 from django.db.models.functions import Coalesce, Least
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from auditor.records import Severity
 from compliance.exceptions import EvidenceError
-from compliance.governance.finding_states import SETTLED, FindingState, overdue
+from compliance.governance.finding_states import LABELS, SETTLED, FindingState, overdue
+from compliance.governance.finding_trends import LABELS as TREND_LABELS
 from compliance.governance.finding_trends import FindingTrend
 from compliance.models.audits import Audit
 from compliance.models.evidence import Evidence, EvidenceQuerySet
@@ -21,10 +23,11 @@ from compliance.models.results import FindingRow, MeasurementRow
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import LanguageModel, PlanVersion
+from compliance.sentences import in_sentence
 
 #: What tells a record from every other one; the database itself refuses to change it.
 FIXED = ("id", "serial", "team", "language_model", "plan", "fingerprint", "question", "first_seen")
-STATES = [(state.value, state.label) for state in FindingState]
+STATES = [(state.value, LABELS[state]) for state in FindingState]
 
 
 class FindingRecordRows(TeamRows["FindingRecord"]):
@@ -32,7 +35,7 @@ class FindingRecordRows(TeamRows["FindingRecord"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
-        raise EvidenceError("findings: what was once seen stays in the register")
+        raise EvidenceError(gettext("findings: what was once seen stays in the register"))
 
     def live(self) -> FindingRecordRows:
         """Those about which somebody has still to do something."""
@@ -137,7 +140,7 @@ class FindingRecord(models.Model):
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """Refuse."""
-        raise EvidenceError(f"{self.number}: what was once seen stays in the register")
+        raise EvidenceError(gettext("{number}: what was once seen stays in the register").format(number=self.number))
 
     @property
     def number(self) -> str:
@@ -205,7 +208,7 @@ class Sighting(OfRecord):
     measurement = models.ForeignKey(
         MeasurementRow, null=True, on_delete=models.PROTECT, related_name="+", help_text="The one that leads it."
     )
-    trend = models.CharField(max_length=10, choices=[(item.value, item.label) for item in FindingTrend])
+    trend = models.CharField(max_length=10, choices=[(item.value, TREND_LABELS[item]) for item in FindingTrend])
     reopened = models.BooleanField(default=False)
 
     objects = EvidenceQuerySet.as_manager()
@@ -222,8 +225,8 @@ class Sighting(OfRecord):
 class NotePurpose(models.TextChoices):
     """What somebody wrote or attached something for."""
 
-    COMMENT = "comment", "Comment"
-    FIX = "fix", "Evidence of the fix"
+    COMMENT = "comment", gettext_lazy("Comment")
+    FIX = "fix", gettext_lazy("Evidence of the fix")
 
 
 class FindingNote(OfRecord):
@@ -256,4 +259,6 @@ class FindingNote(OfRecord):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_purpose_display().lower()} on {self.record} by {self.written_by}"
+        return gettext("{purpose} on {record} by {name}").format(
+            purpose=in_sentence(self.get_purpose_display()), record=self.record, name=self.written_by
+        )

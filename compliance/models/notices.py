@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from compliance.access import permissions as access
 from compliance.models.rows import TeamRows
@@ -112,10 +113,10 @@ class DeliveryState(models.TextChoices):
        └──────▶ dropped: whom it was for may not see it any more
     """
 
-    WAITING = "waiting", "Waiting"
-    SENT = "sent", "Sent"
-    GIVEN_UP = "given_up", "Given up"
-    DROPPED = "dropped", "Dropped"
+    WAITING = "waiting", gettext_lazy("Waiting")
+    SENT = "sent", gettext_lazy("Sent")
+    GIVEN_UP = "given_up", gettext_lazy("Given up")
+    DROPPED = "dropped", gettext_lazy("Dropped")
 
 
 class Delivery(models.Model):

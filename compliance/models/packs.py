@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 
@@ -72,7 +73,7 @@ class PolicyPackReview(Evidence):
         verbose_name = "policy pack review"
 
     def __str__(self) -> str:
-        return f"{self.pack}, reviewed by {self.reviewer}"
+        return gettext("{pack}, reviewed by {reviewer}").format(pack=self.pack, reviewer=self.reviewer)
 
     def overdue(self, today: date) -> bool:
         """Whether its day is past."""

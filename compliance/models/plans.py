@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import DataSetVersion, DesignState, PlanVersion
+from compliance.sentences import in_sentence
 
 
 class PlanDraft(models.Model):
@@ -88,7 +90,7 @@ class PlanDecision(Evidence):
         verbose_name = "design decision"
 
     def __str__(self) -> str:
-        return f"{self.get_state_display().lower()} by {self.decided_by}"
+        return gettext("{state} by {name}").format(state=in_sentence(self.get_state_display()), name=self.decided_by)
 
     @property
     def team_id(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from auditor.data_sources import DEMONSTRATION
 from compliance.execution.heartbeats import lease, silent
@@ -16,12 +17,12 @@ from compliance.models.versions import DataSetVersion, LanguageModel, LanguageMo
 class RegistrationState(models.TextChoices):
     """How far a registration is; the class of the row draws which follows which."""
 
-    UPLOADING = "uploading", "Uploading"
-    MAPPING = "mapping", "Columns to be described"
-    WAITING = "waiting", "Waiting"
-    REGISTERING = "registering", "Registering"
-    READY = "ready", "Ready"
-    FAILED = "failed", "Failed"
+    UPLOADING = "uploading", gettext_lazy("Uploading")
+    MAPPING = "mapping", gettext_lazy("Columns to be described")
+    WAITING = "waiting", gettext_lazy("Waiting")
+    REGISTERING = "registering", gettext_lazy("Registering")
+    READY = "ready", gettext_lazy("Ready")
+    FAILED = "failed", gettext_lazy("Failed")
 
 
 class Registration(models.Model):
@@ -44,7 +45,9 @@ class Registration(models.Model):
 
     public_id = models.UUIDField(unique=True, editable=False)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="registrations")
-    kind = models.CharField(max_length=8, choices=((MODEL, "Language model"), (DATA, "Data set")))
+    kind = models.CharField(
+        max_length=8, choices=((MODEL, gettext_lazy("Language model")), (DATA, gettext_lazy("Data set")))
+    )
     state = models.CharField(max_length=12, choices=RegistrationState.choices)
     name = models.CharField(max_length=200)
     source = models.CharField(max_length=500)

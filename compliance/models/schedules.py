@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from compliance.models.audits import Audit
 from compliance.models.rows import TeamRows
@@ -24,10 +25,10 @@ class ScheduleState(models.TextChoices):
     *Held*: it was due and could not start. Nothing tries again before somebody goes on with it.
     """
 
-    ACTIVE = "active", "Active"
-    PAUSED = "paused", "Paused"
-    HELD = "held", "Could not start"
-    ENDED = "ended", "Ended"
+    ACTIVE = "active", gettext_lazy("Active")
+    PAUSED = "paused", gettext_lazy("Paused")
+    HELD = "held", gettext_lazy("Could not start")
+    ENDED = "ended", gettext_lazy("Ended")
 
 
 class ScheduleRows(TeamRows["AuditSchedule"]):
@@ -99,8 +100,8 @@ class AuditSchedule(models.Model):
     def rhythm(self) -> str:
         """How often, for people."""
         if self.every_months is None:
-            return f"on the date of its tier, {self.language_model.risk_tier}"
-        return "every month" if self.every_months == 1 else f"every {self.every_months} months"
+            return gettext("on the date of its tier, {tier}").format(tier=self.language_model.risk_tier)
+        return ngettext("every month", "every {count} months", self.every_months).format(count=self.every_months)
 
 
 class Reminder(models.Model):
@@ -109,8 +110,8 @@ class Reminder(models.Model):
     class Kind(models.TextChoices):
         """Of what it reminds."""
 
-        SOON = "due_soon", "Due soon"
-        DUE = "due", "Due"
+        SOON = "due_soon", gettext_lazy("Due soon")
+        DUE = "due", gettext_lazy("Due")
 
     language_model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="reminders")
     kind = models.CharField(max_length=10, choices=Kind.choices)

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, When
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
@@ -16,9 +17,9 @@ from compliance.models.teams import Team
 class SystemState(models.TextChoices):
     """Where a listing stands."""
 
-    PROPOSED = "proposed", "Proposed"
-    LISTED = "listed", "Listed"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    PROPOSED = "proposed", gettext_lazy("Proposed")
+    LISTED = "listed", gettext_lazy("Listed")
+    WITHDRAWN = "withdrawn", gettext_lazy("Withdrawn")
 
 
 class SystemRows(TeamRows["SystemListing"]):
@@ -50,7 +51,9 @@ class SystemListing(models.Model):
     ENDPOINT, SERVICE = "endpoint", "service"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="system_listings")
-    kind = models.CharField(max_length=8, choices=((ENDPOINT, "Endpoint"), (SERVICE, "Decision service")))
+    kind = models.CharField(
+        max_length=8, choices=((ENDPOINT, gettext_lazy("Endpoint")), (SERVICE, gettext_lazy("Decision service")))
+    )
     name = models.CharField(max_length=60)
     version = models.PositiveIntegerField()
     text = models.TextField("table", help_text="As docs/systems.md describes it, without key material.")

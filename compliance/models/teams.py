@@ -8,12 +8,18 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from compliance.access import permissions as access
 from compliance.access.roles import Role
+from compliance.dates import day_said
 from compliance.models.rows import AuditParts, TeamRows
+from compliance.sentences import in_sentence
 
 DEFAULT_TEAM = "Default"
+#: Where links stand; pages translate them.
+USED, WITHDRAWN = gettext_noop("used"), gettext_noop("withdrawn")
+OPEN, EXPIRED = gettext_noop("open"), gettext_noop("expired")
 
 
 class Team(models.Model):
@@ -65,7 +71,9 @@ class Membership(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.user}, {Role(self.role).label.lower()} in {self.team}"
+        return gettext("{user}, {role} in {team}").format(
+            user=self.user, role=in_sentence(Role(self.role).label), team=self.team
+        )
 
     @property
     def event_object(self) -> str:
@@ -103,7 +111,9 @@ class Release(models.Model):
         indexes = (models.Index(fields=["reader", "expires_at"], name="release_reader"),)
 
     def __str__(self) -> str:
-        return f"{self.audit} to {self.reader} until {self.expires_at:%d %b %Y}"
+        return gettext("{audit} to {reader} until {day}").format(
+            audit=self.audit, reader=self.reader, day=day_said(self.expires_at)
+        )
 
     @property
     def event_object(self) -> str:
@@ -137,9 +147,9 @@ class AccountLink(models.Model):
     class Kind(models.TextChoices):
         """What it is for."""
 
-        INVITATION = "invitation", "Invitation"
-        NEW_PASSWORD = "new_password", "New password"
-        NEW_DEVICE = "new_device", "New device"
+        INVITATION = "invitation", gettext_lazy("Invitation")
+        NEW_PASSWORD = "new_password", gettext_lazy("New password")
+        NEW_DEVICE = "new_device", gettext_lazy("New device")
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="account_links")
@@ -172,7 +182,7 @@ class AccountLink(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} for {self.name}"
+        return gettext("{kind} for {name}").format(kind=self.get_kind_display(), name=self.name)
 
     @property
     def event_object(self) -> str:
@@ -181,9 +191,9 @@ class AccountLink(models.Model):
 
     @property
     def state(self) -> str:
-        """Where it stands, in a word or two."""
+        """Where it stands, in a word that pages translate."""
         if self.used_at is not None:
-            return "used"
+            return USED
         if self.withdrawn_at is not None:
-            return "withdrawn"
-        return "open" if self.expires_at > timezone.now() else "expired"
+            return WITHDRAWN
+        return OPEN if self.expires_at > timezone.now() else EXPIRED

@@ -16,6 +16,7 @@ from django.db import models
 from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from auditor.canonical import sha256_json
 from auditor.model_manifest import ModelManifest
@@ -28,32 +29,32 @@ from compliance.models.teams import Team
 class Approval(models.TextChoices):
     """Whether a language model is in use; its versions are approved one by one."""
 
-    PROPOSED = "proposed", "In use"
-    APPROVED = "approved", "Approved as a whole, by an earlier release"
-    RETIRED = "retired", "Retired"
+    PROPOSED = "proposed", gettext_lazy("In use")
+    APPROVED = "approved", gettext_lazy("Approved as a whole, by an earlier release")
+    RETIRED = "retired", gettext_lazy("Retired")
 
 
 class Access(models.TextChoices):
     """How much of a model an audit can look at."""
 
-    INTERNALS = "internals", "Weights: outputs and internals"
-    OUTPUTS = "outputs", "Outputs only"
+    INTERNALS = "internals", gettext_lazy("Weights: outputs and internals")
+    OUTPUTS = "outputs", gettext_lazy("Outputs only")
 
 
 class DecisionRole(models.TextChoices):
     """What its answers do, in the words of a plan's ``use.decision_role``."""
 
-    ADVISORY = "advisory", "Advisory: a person decides"
-    DETERMINATIVE = "determinative", "Determinative: its answer is the decision"
+    ADVISORY = "advisory", gettext_lazy("Advisory: a person decides")
+    DETERMINATIVE = "determinative", gettext_lazy("Determinative: its answer is the decision")
 
 
 class RiskTier(models.IntegerChoices):
     """How much hangs on it, as the institution's model risk policy says; 1 is the most."""
 
-    ONE = 1, "Tier 1"
-    TWO = 2, "Tier 2"
-    THREE = 3, "Tier 3"
-    FOUR = 4, "Tier 4"
+    ONE = 1, gettext_lazy("Tier 1")
+    TWO = 2, gettext_lazy("Tier 2")
+    THREE = 3, gettext_lazy("Tier 3")
+    FOUR = 4, gettext_lazy("Tier 4")
 
 
 #: What is said of a language model, and approved with it.
@@ -213,10 +214,10 @@ class DataSetVersion(Evidence):
 class DesignState(models.TextChoices):
     """Where a design stands with the people who approve designs."""
 
-    PROPOSED = "proposed", "Proposed"
-    RETURNED = "returned", "Returned with comments"
-    APPROVED = "approved", "Approved"
-    RETIRED = "retired", "Retired"
+    PROPOSED = "proposed", gettext_lazy("Proposed")
+    RETURNED = "returned", gettext_lazy("Returned with comments")
+    APPROVED = "approved", gettext_lazy("Approved")
+    RETIRED = "retired", gettext_lazy("Retired")
 
 
 class PlanVersionQuerySet(VersionQuerySet["PlanVersion"]):

@@ -122,9 +122,17 @@ class LanguageModelAdmin(ActingAdmin):
     def versions(self, obj: LanguageModel) -> SafeString:
         """Its versions, each with its page."""
         page = "admin:compliance_languagemodelversion_change"
-        numbered = obj.versions.numbered()
-        rows = [(reverse(page, args=[row.pk]), number_of(row), row.source, row.sha256) for row in numbered]
-        listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
+        numbered, named = obj.versions.numbered(), gettext("Version {number}")
+        rows = [
+            (
+                reverse(page, args=[row.pk]),
+                named.format(number=number_of(row)),
+                row.source,
+                row.sha256,
+            )
+            for row in numbered
+        ]
+        listed = format_html_join("", '<li><a href="{}">{}</a>, {}, <code>{}</code></li>', rows)
         return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
 
     @admin.action(description=_("Retire"), permissions=["approve"])
@@ -426,7 +434,7 @@ class PolicyPackAdmin(ActingAdmin):
             raise PermissionDenied
         pack: PolicyPackVersion | None = self.get_queryset(request).filter(pk=pk).first()
         if pack is None:
-            raise Http404("no such policy pack")
+            raise Http404(gettext("no such policy pack"))
         return pack
 
 

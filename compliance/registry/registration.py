@@ -37,10 +37,12 @@ from compliance.registry.reading import survey_of
 from compliance.registry.system_tables import READERS
 from compliance.registry.systems import find_listed
 from compliance.sandbox.limits import limited
+from compliance.sentences import in_english
 
 log = logging.getLogger(__name__)
 
 
+@in_english()
 def perform_registration(registration_id: int, *, watchdog: Watchdog | None = None) -> None:
     """Do what a waiting registration asks for, and record how it ended: ready, or failed with one line.
 

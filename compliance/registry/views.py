@@ -37,6 +37,7 @@ from compliance.registry.mapping_sides import Sides, merged
 from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
+from compliance.sentences import in_english
 from compliance.tables.described import Table
 from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
@@ -264,7 +265,8 @@ def _tables(row: Registration, described: dict[str, Any]) -> list[Table]:
 
 def _look(row: Registration, *, mapping: str) -> None:
     """Have the table read, in a process of its own, and keep what was seen: no page reads it again."""
-    look = look_at(row, mapping=mapping).to_keep()
+    with in_english():
+        look = look_at(row, mapping=mapping).to_keep()
     try:
         actions.keep_look(registration=row, look=look)
     except DatabaseError as error:

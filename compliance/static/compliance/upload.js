@@ -17,7 +17,7 @@
   async function ask(address, options) {
     const answer = await fetch(address, { ...options, headers: HEADERS, credentials: "same-origin" });
     const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
-    const told = isJson ? await answer.json() : { error: `the server answered ${answer.status}; load the page again` };
+    const told = isJson ? await answer.json() : { error: said.dataset.answered.replace("{status}", answer.status) };
     return { status: answer.status, ...told };
   }
 
@@ -35,7 +35,7 @@
     let failures = 0;
     for (;;) {
       bar.value = received;
-      said.textContent = `${size(received)} of ${size(file.size)}`;
+      said.textContent = said.dataset.sent.replace("{sent}", size(received)).replace("{all}", size(file.size));
       let told;
       try {
         const part = file.slice(received, received + begun.bytes);
@@ -43,7 +43,7 @@
         if (told.busy) throw new Error(told.error);
         failures = 0;
       } catch (error) {
-        if (failures >= PATIENCE.length) throw new Error(`the connection was lost (${error.message}); upload it again`);
+        if (failures >= PATIENCE.length) throw new Error(said.dataset.lost.replace("{why}", error.message));
         await wait(PATIENCE[failures]);
         failures += 1;
         // What the server has decides where to go on.
