@@ -230,9 +230,7 @@ def _enter_registers(first: object) -> dict[str, str]:
     from tests.compliance.test_access_of_every_address import SITE
 
     team, roles = first.team, list(Role)  # type: ignore[attr-defined]
-    people = User.objects.bulk_create(
-        User(username=f"officer {number}", password="!") for number in range(PEOPLE)  # noqa: S106, no password
-    )
+    people = User.objects.bulk_create(User(username=f"officer {number}", password="!") for number in range(PEOPLE))
     Membership.objects.bulk_create(
         Membership(team=team, user=user, role=roles[number % len(roles)]) for number, user in enumerate(people)
     )

@@ -1,11 +1,11 @@
 """The German of the site: gathers what is marked for translation, and compiles what is translated.
 
-    python -m scripts.translations           take new texts into compliance/locale, drop those nobody says any more, compile
+    python -m scripts.translations           take new texts into compliance/locale, drop what nobody says, compile
     python -m scripts.translations --check   change nothing; say what is missing, one line each, and end with 1
     python -m scripts.translations --plain   name what templates say and nobody has marked
 
-Texts are marked in Django's own way: ``{% translate %}`` and ``{% blocktranslate trimmed %}`` in templates, ``gettext`` and
-its relatives in Python. Babel reads them, so no program besides Python is needed.
+Texts are marked in Django's own way: ``{% translate %}`` and ``{% blocktranslate trimmed %}`` in templates, ``gettext``
+and its relatives in Python. Babel reads them, so no program besides Python is needed.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "source", "wbr", "
 SILENT = frozenset({"script", "style", "code", "pre", "svg", "textarea", "time", "samp", "kbd"})
 SAYING = ("title", "alt", "placeholder", "aria-label", "data-label", "data-head")
 #: Names of kinds, files and units, the same in both languages.
-SAME = frozenset("plumbline utc csv xlsx json toml pdf url english deutsch sha".split())
+SAME = frozenset(["plumbline", "utc", "csv", "xlsx", "json", "toml", "pdf", "url", "english", "deutsch", "sha"])
 
 
 @contextmanager
@@ -45,10 +45,14 @@ class _Texts(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.silent: list[bool] = [False]
         self.said: list[str] = []
+        self.depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
-        marked = named.get("translate") == "no" or (tag != "html" and (named.get("lang") or "").startswith("en"))
+        hashed = "hash" in (named.get("class") or "").split()
+        marked = (
+            hashed or named.get("translate") == "no" or (tag != "html" and (named.get("lang") or "").startswith("en"))
+        )
         quiet = self.silent[-1] or marked or tag in SILENT
         if not quiet:
             self.said += [named[name] or "" for name in SAYING if name in named]
@@ -67,8 +71,12 @@ class _Texts(HTMLParser):
             self.silent.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self.silent[-1]:
-            self.said.append(data)
+        """A message may hold links: its brackets open in one text of the page and close in another."""
+        if self.silent[-1]:
+            return
+        inside = self.depth
+        self.depth += data.count(OPEN) - data.count(CLOSE)
+        self.said.append(OPEN * inside + data)
 
 
 def unsaid(page: str, names: frozenset[str]) -> list[str]:
