@@ -12,7 +12,7 @@ from compliance.access.roles import Role
 from compliance.models import default_team
 from tests.compliance.teams import make_person
 
-GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de"}
+GERMAN = {"accept-language": "de"}
 
 
 def body(answer: Any) -> str:
@@ -26,10 +26,10 @@ def reader(db: None, client: Client) -> Client:
 
 
 def test_the_page_is_german_and_its_file_is_not(reader: Client) -> None:
-    page = reader.get("/people/", **GERMAN).content.decode()
+    page = reader.get("/people/", headers=GERMAN).content.decode()
     assert "Modellverantwortliche(r)" in page
     assert ">offen<" in page
-    file = body(reader.get("/people/?as=csv&table=people", **GERMAN))
+    file = body(reader.get("/people/?as=csv&table=people", headers=GERMAN))
     assert file.splitlines()[0] == "account,team,roles,last_login,account_is"
     assert file.splitlines()[1].startswith("vera,")
     assert "Model owner" in file
@@ -39,11 +39,11 @@ def test_the_page_is_german_and_its_file_is_not(reader: Client) -> None:
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_two_readers_take_the_same_bytes_away(reader: Client, kind: str) -> None:
     address = f"/people/?as={kind}&table=people"
-    assert body(reader.get(address, **GERMAN)) == body(reader.get(address))
+    assert body(reader.get(address, headers=GERMAN)) == body(reader.get(address))
 
 
 def test_heads_in_a_file_are_those_of_the_english_page(reader: Client) -> None:
-    told = json.loads(body(reader.get("/people/?as=json&table=people", **GERMAN)))
+    told = json.loads(body(reader.get("/people/?as=json&table=people", headers=GERMAN)))
     assert [column["head"] for column in told["columns"]] == [
         "Account",
         "Team",
@@ -54,5 +54,5 @@ def test_heads_in_a_file_are_those_of_the_english_page(reader: Client) -> None:
 
 
 def test_the_page_after_a_file_is_german_again(reader: Client) -> None:
-    body(reader.get("/people/?as=csv&table=people", **GERMAN))
-    assert '<html lang="de">' in reader.get("/people/", **GERMAN).content.decode()
+    body(reader.get("/people/?as=csv&table=people", headers=GERMAN))
+    assert '<html lang="de">' in reader.get("/people/", headers=GERMAN).content.decode()

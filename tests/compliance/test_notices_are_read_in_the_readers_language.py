@@ -59,6 +59,6 @@ def test_the_row_is_english_and_the_page_german(client: Client) -> None:
     kept = Notice.objects.get(user=owner, kind="finding_opened")
     assert kept.words == f"{record.number} was opened"
     client.force_login(owner)
-    page = client.get("/notices/", HTTP_ACCEPT_LANGUAGE="de").content.decode()
+    page = client.get("/notices/", headers={"accept-language": "de"}).content.decode()
     assert f"{record.number} wurde eröffnet" in page
     assert "was opened" not in page
