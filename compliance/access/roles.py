@@ -7,21 +7,21 @@ must be two persons (author and approver, owner and approver) are guarded by the
 from __future__ import annotations
 
 from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy
 
 
 class Role(TextChoices):
     """What somebody is in a team. One person may have several."""
 
-    MODEL_OWNER = "model_owner", _("Model owner")
-    DEVELOPER = "developer", _("Developer")
-    COMPLIANCE_OFFICER = "compliance_officer", _("Compliance officer")
-    VALIDATOR = "validator", _("Validator")
-    APPROVER = "approver", _("Approver")
-    COUNSEL = "counsel", _("Counsel")
-    INTERNAL_AUDIT = "internal_audit", _("Internal audit")
-    EXAMINER = "examiner_readonly", _("Examiner")
-    ADMINISTRATOR = "admin", _("Administrator")
+    MODEL_OWNER = "model_owner", gettext_lazy("Model owner")
+    DEVELOPER = "developer", gettext_lazy("Developer")
+    COMPLIANCE_OFFICER = "compliance_officer", gettext_lazy("Compliance officer")
+    VALIDATOR = "validator", gettext_lazy("Validator")
+    APPROVER = "approver", gettext_lazy("Approver")
+    COUNSEL = "counsel", gettext_lazy("Counsel")
+    INTERNAL_AUDIT = "internal_audit", gettext_lazy("Internal audit")
+    EXAMINER = "examiner_readonly", gettext_lazy("Examiner")
+    ADMINISTRATOR = "admin", gettext_lazy("Administrator")
 
 
 REGISTERS = (

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -39,9 +40,12 @@ OBJECTS = {
 }
 
 
-def kinds() -> list[tuple[str, str]]:
-    """Every kind of event with its words: ``finding: closed after validation``."""
-    return [(action, f"{_(OBJECTS[action.partition('.')[0]])}: {kind_words(action)}") for action in sorted(SAID)]
+def _kind(action: str) -> str:
+    return f"{_(OBJECTS[action.partition('.')[0]])}: {kind_words(action)}"
+
+
+#: Every kind of event with its words, in the language of whoever reads them: ``finding: closed after validation``.
+KINDS = tuple((action, lazy(_kind, str)(action)) for action in sorted(SAID))
 
 
 def listing(user: Any) -> Listing:
@@ -56,7 +60,7 @@ def listing(user: Any) -> Listing:
                 name="actor", label=_("Person"), kind=TEXT, narrow=lambda rows, value: rows.filter(actor__iexact=value)
             ),
             Filter(name="object", label=_("Object"), kind=TEXT, narrow=lambda rows, value: rows.filter(object=value)),
-            Filter(name="kind", label=_("Kind"), narrow=lambda rows, value: rows.filter(action=value), offered=kinds()),
+            Filter(name="kind", label=_("Kind"), narrow=lambda rows, value: rows.filter(action=value), offered=KINDS),
             # Times are kept as text that sorts as they do.
             Filter(name="from", label=_("From (UTC)"), kind=DAY, narrow=lambda rows, value: rows.filter(ts__gte=value)),
             Filter(

@@ -40,8 +40,11 @@
     const last = !over && ends >= latest;
     stay.hidden = over || last;
     login.hidden = !over;
-    const said = over ? box.dataset.over : last ? box.dataset.last : box.dataset.soon;
-    const line = said.replace("{at}", clock());
+    const line = over
+      ? says.dataset.over
+      : last
+        ? says.dataset.last.replace("{time}", clock())
+        : says.dataset.soon.replace("{time}", clock());
     if (says.textContent !== line) says.textContent = line;
     panel.hidden = false;
   }
@@ -69,7 +72,7 @@
     try {
       await ask({ method: "POST", body: new FormData(form) });
     } catch {
-      says.textContent = box.dataset.failed;
+      says.textContent = says.dataset.failed;
       return;
     }
     look();

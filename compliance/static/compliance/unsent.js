@@ -2,7 +2,8 @@
 // A form with data-keeps is saved; its value is the page on which it is to stand again. Other forms only ask.
 "use strict";
 (() => {
-  const { address, kept: keptWords, lost: lostWords } = document.currentScript.dataset;
+  // What it says stands in the page, in the language of the page.
+  const { address, kept: saidKept, notKept: saidNotKept } = document.currentScript.dataset;
   const WAIT = 2000;
   const unsaved = new Set();
   const timers = new Map();
@@ -49,9 +50,9 @@
         form.append(box);
       }
       form.elements.namedItem("kept").value = kept;
-      said(form).textContent = keptWords.replace("{at}", at);
+      said(form).textContent = saidKept.replace("{time}", `${at} UTC`);
     } catch (error) {
-      if (error.name !== "AbortError") said(form).textContent = lostWords;
+      if (error.name !== "AbortError") said(form).textContent = saidNotKept;
     }
   }
 
