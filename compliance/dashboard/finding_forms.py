@@ -74,7 +74,9 @@ class RejectionForm(forms.Form):
 class AnswerForm(forms.Form):
     """Who owns it, until when, what they say to it and what they plan."""
 
-    owner: Any = forms.ModelChoiceField(User.objects.none(), required=False, empty_label=_("Nobody yet"))
+    owner: Any = forms.ModelChoiceField(
+        User.objects.none(), label=_("Owner"), required=False, empty_label=_("Nobody yet")
+    )
     due = day_field(_("Due date"))
     response = _text(_("Response"), help_text=_("What the owner says to it."))
     remediation = _text(_("Remediation plan"), help_text=_("What will be changed, by whom, and how it will show."))
