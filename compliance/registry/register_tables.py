@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
 from auditor.run_record import MappedField
+from compliance.dates import day_said
 from compliance.models import Registration, SystemListing
 from compliance.tables.described import Column, Table
 from reports import numbers
@@ -64,7 +64,7 @@ def systems_table(rows: Iterable[SystemListing], every: Every) -> Table:
                 "proposed_by",
                 _("Proposed by"),
                 lambda row: row.proposed_by,
-                lambda row: f"{row.proposed_by}, {_day(row.proposed_at)}",
+                lambda row: f"{row.proposed_by}, {day_said(row.proposed_at)}",
             ),
             Column("proposed_at", "", lambda row: row.proposed_at),
             Column("approved_by", _("Approved by"), lambda row: row.approved_by, _approved),
@@ -86,7 +86,7 @@ def _stands(row: Any) -> str:
 
 
 def _approved(row: SystemListing) -> str:
-    return f"{row.approved_by}, {_day(row.approved_at)}" if row.approved_at else numbers.DASH
+    return f"{row.approved_by}, {day_said(row.approved_at)}" if row.approved_at else numbers.DASH
 
 
 def fields_table(fields: Iterable[Any], *, address: str) -> Table:
@@ -204,7 +204,3 @@ def preview_table(lines: Sequence[Sequence[str]], *, proposed: bool, address: st
 
 def _cell_at(place: int) -> Callable[[Sequence[str]], str]:
     return lambda row: row[place - 1]
-
-
-def _day(moment: datetime) -> str:
-    return numbers.date(moment.isoformat()).partition(",")[0]
