@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext
 
 from auditor.policies.packs import catalogue
 from compliance.models import PlanVersion, PolicyPackReview, PolicyPackVersion
@@ -171,7 +171,7 @@ def requirements_table(pack: PolicyPackVersion) -> Table:
         about=pack.pack_id,
         rows=requirements(pack),
         columns=(
-            _english("number", _("Number"), lambda row: row.label),
+            _english("number", pgettext("metric", "Number"), lambda row: row.label),
             Column("metric", "", lambda row: row.metric),
             _english("role", _("Role"), lambda row: row.role),
             _english("theory", _("Theory"), lambda row: row.theory),

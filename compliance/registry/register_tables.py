@@ -117,7 +117,9 @@ ROLES = {
 }
 
 
-#: The same within a list of how many fields have which: each of them in small letters.
+#: Types as mappings name them.
+_TYPES = (gettext_noop("number"), gettext_noop("category"), gettext_noop("flag"), gettext_noop("text"))
+#: The roles within a list of how many fields have which: each of them in small letters.
 _COUNTED = (
     gettext_noop("given to the model"),
     gettext_noop("protected"),
@@ -146,7 +148,7 @@ def mapped_table(fields: Iterable[MappedField]) -> Table:
             Column("field", _("Field"), lambda item: item.label or item.name),
             Column("name", _("Name"), lambda item: item.name, lambda item: format_html("<code>{}</code>", item.name)),
             Column("role", _("Role"), lambda item: item.role, lambda item: role_words(item.role)),
-            Column("type", _("Type"), lambda item: item.type),
+            Column("type", _("Type"), lambda item: item.type, lambda item: _(item.type)),
             Column("unit", _("Unit"), lambda item: item.unit),
             Column("read", _("How it is read"), mapping_words, None, "long"),
         ),
