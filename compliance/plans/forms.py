@@ -15,11 +15,22 @@ from compliance.plans.shelf import ready_made
 from compliance.registry.forms import TeamForm
 
 
+class _Origins(forms.Select):
+    """What a draft can be a copy of: ready-made plans have English titles, whoever reads them."""
+
+    def create_option(self, name: str, value: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """One choice."""
+        option: dict[str, Any] = super().create_option(name, value, *args, **options)
+        if str(value).startswith("ready:"):
+            option["attrs"]["lang"] = "en"
+        return option
+
+
 class BeginForm(TeamForm):
     """What to copy, and for which team."""
 
     permission = "add_planversion"
-    origin = forms.ChoiceField(label=_("Copy of"))
+    origin = forms.ChoiceField(label=_("Copy of"), widget=_Origins)
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, user=user, **options)

@@ -12,6 +12,7 @@ from auditor.exceptions import InputError
 from compliance.access import permissions as access
 from compliance.form_fields import field_of
 from compliance.models import LanguageModel, Team
+from compliance.refusals import refusal_said
 from compliance.registry.registration import check_model_source
 
 KINDS = ".csv,.tsv,.txt,.parquet,.xlsx,.zip,.gz"
@@ -67,7 +68,7 @@ class ModelForm(TeamForm):
             try:
                 said["source"] = check_model_source(said["source"], team_id=team.pk if team else None)
             except InputError as error:
-                self.add_error("source", str(error))
+                self.add_error("source", refusal_said(error))
         return said
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from auditor.mapping_files import as_toml
 from auditor.mappings import Field
 from auditor.toml_text import parse_toml
@@ -16,7 +19,9 @@ from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.mapping_rows import Values, places, values_of, with_changes
 
 HEAD = ("name", "title", "citation", "population")
-UNREADABLE = "mapping: the TOML cannot be read, so what was changed in the table waits; expected the TOML to be mended"
+UNREADABLE = gettext_noop(
+    "mapping: the TOML cannot be read, so what was changed in the table waits; expected the TOML to be mended"
+)
 OF_A_FIELD = re.compile(r"fields\[([0-9]+)\]")
 
 
@@ -63,7 +68,7 @@ def merged(*, text: str, agreed: str, posted: Mapping[int, Values], facts: Seque
     if not changes:
         return Sides(text=text, agreed=text if raw is not None else agreed)
     if raw is None or not _has_fields(raw):
-        return Sides(text=text, agreed=agreed, waiting=changes, refused=UNREADABLE)
+        return Sides(text=text, agreed=agreed, waiting=changes, refused=_(UNREADABLE))
     told = comments_of(text)
     for at, changed in changes.items():
         before_it = [str(item.get("name")) for item in raw.get("fields", ())]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext
 
 from auditor.policies.packs import catalogue
 from compliance.models import PlanVersion, PolicyPackReview, PolicyPackVersion
@@ -19,6 +20,15 @@ from compliance.tables.described import Column, Table
 from reports import numbers
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
+#: What the catalogue of packs calls the states of laws and standards.
+_STATES = (
+    gettext_noop("In force"),
+    gettext_noop("Published framework or standard (not law)"),
+    gettext_noop("Partly effective; some duties start later"),
+    gettext_noop("Enacted, not yet effective"),
+    gettext_noop("Enacted, duties not yet applicable"),
+    gettext_noop("FEAT principles in force; guidelines only proposed"),
+)
 BASES = {
     "statutory": gettext_noop("in a statute"),
     "regulatory": gettext_noop("in a regulation"),
@@ -57,7 +67,7 @@ def review_due(pack: PolicyPackVersion, last: PolicyPackReview | None) -> date:
 def state_words(status: str) -> str:
     """Where a law or standard stands, in words."""
     known: Mapping[str, Any] = catalogue()["status_state_values"]
-    return str(known[status]["label"]) if status in known else status.replace("_", " ")
+    return _(str(known[status]["label"])) if status in known else status.replace("_", " ")
 
 
 def retention_words(said: Mapping[str, Any]) -> str:
@@ -130,12 +140,22 @@ def clauses_table(pack: PolicyPackVersion) -> Table:
         rows=pack.content["clauses"],
         columns=(
             Column("clause", _("Clause"), lambda row: row["ref"]),
-            Column("requirement", _("What it asks for"), lambda row: row["requirement"], None, "long"),
-            Column("evidence", _("Evidence"), lambda row: row.get("evidence", ""), None, "long"),
+            _english("requirement", _("What it asks for"), lambda row: row["requirement"], "long"),
+            _english("evidence", _("Evidence"), lambda row: row.get("evidence", ""), "long"),
             Column("evidence_refs", "", lambda row: ", ".join(row.get("evidence_refs", ()))),
             Column("checked", _("Text"), lambda row: row.get("verification", ""), _checked),
         ),
     )
+
+
+def _english(name: str, head: str, value: Callable[[Any], str], kind: str = "") -> Column:
+    """A column of what a pack says itself: its words are English in every language."""
+
+    def cell(row: Any) -> str:
+        said = value(row)
+        return format_html('<span lang="en">{}</span>', said) if said else numbers.DASH
+
+    return Column(name, head, value, cell, kind)
 
 
 def _checked(row: Mapping[str, Any]) -> str:
@@ -151,13 +171,13 @@ def requirements_table(pack: PolicyPackVersion) -> Table:
         about=pack.pack_id,
         rows=requirements(pack),
         columns=(
-            Column("number", _("Number"), lambda row: row.label),
+            _english("number", pgettext("metric", "Number"), lambda row: row.label),
             Column("metric", "", lambda row: row.metric),
-            Column("role", _("Role"), lambda row: row.role),
-            Column("theory", _("Theory"), lambda row: row.theory),
+            _english("role", _("Role"), lambda row: row.role),
+            _english("theory", _("Theory"), lambda row: row.theory),
             Column("threshold", _("Threshold"), lambda row: row.threshold),
             Column("basis", _("It stands on"), lambda row: row.basis, None, "long"),
-            Column("note", _("Note"), lambda row: row.note, None, "long"),
+            _english("note", _("Note"), lambda row: row.note, "long"),
         ),
     )
 
@@ -170,7 +190,7 @@ def attributes_table(pack: PolicyPackVersion) -> Table:
         about=pack.pack_id,
         rows=pack.content["protected_attributes"],
         columns=(
-            Column("attribute", _("Attribute"), lambda row: row.get("label", row["id"])),
+            _english("attribute", _("Attribute"), lambda row: row.get("label", row["id"])),
             Column("id", "", lambda row: row["id"]),
             Column("clause", _("Clause"), lambda row: row.get("clause", ""), None, "long"),
             Column(

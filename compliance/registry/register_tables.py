@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
 from auditor.run_record import MappedField
+from compliance.dates import day_said
 from compliance.models import Registration, SystemListing
 from compliance.tables.described import Column, Table
 from reports import numbers
@@ -64,7 +64,7 @@ def systems_table(rows: Iterable[SystemListing], every: Every) -> Table:
                 "proposed_by",
                 _("Proposed by"),
                 lambda row: row.proposed_by,
-                lambda row: f"{row.proposed_by}, {_day(row.proposed_at)}",
+                lambda row: f"{row.proposed_by}, {day_said(row.proposed_at)}",
             ),
             Column("proposed_at", "", lambda row: row.proposed_at),
             Column("approved_by", _("Approved by"), lambda row: row.approved_by, _approved),
@@ -86,7 +86,7 @@ def _stands(row: Any) -> str:
 
 
 def _approved(row: SystemListing) -> str:
-    return f"{row.approved_by}, {_day(row.approved_at)}" if row.approved_at else numbers.DASH
+    return f"{row.approved_by}, {day_said(row.approved_at)}" if row.approved_at else numbers.DASH
 
 
 def fields_table(fields: Iterable[Any], *, address: str) -> Table:
@@ -117,7 +117,9 @@ ROLES = {
 }
 
 
-#: The same within a list of how many fields have which: each of them in small letters.
+#: Types as mappings name them.
+_TYPES = (gettext_noop("number"), gettext_noop("category"), gettext_noop("flag"), gettext_noop("text"))
+#: The roles within a list of how many fields have which: each of them in small letters.
 _COUNTED = (
     gettext_noop("given to the model"),
     gettext_noop("protected"),
@@ -146,7 +148,7 @@ def mapped_table(fields: Iterable[MappedField]) -> Table:
             Column("field", _("Field"), lambda item: item.label or item.name),
             Column("name", _("Name"), lambda item: item.name, lambda item: format_html("<code>{}</code>", item.name)),
             Column("role", _("Role"), lambda item: item.role, lambda item: role_words(item.role)),
-            Column("type", _("Type"), lambda item: item.type),
+            Column("type", _("Type"), lambda item: item.type, lambda item: _(item.type)),
             Column("unit", _("Unit"), lambda item: item.unit),
             Column("read", _("How it is read"), mapping_words, None, "long"),
         ),
@@ -204,7 +206,3 @@ def preview_table(lines: Sequence[Sequence[str]], *, proposed: bool, address: st
 
 def _cell_at(place: int) -> Callable[[Sequence[str]], str]:
     return lambda row: row[place - 1]
-
-
-def _day(moment: datetime) -> str:
-    return numbers.date(moment.isoformat()).partition(",")[0]

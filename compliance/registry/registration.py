@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from auditor.applications import Applications
 from auditor.data_sources import DEMONSTRATION, load_data
@@ -118,7 +119,9 @@ def check_model_source(source: str, *, team_id: int | None = None) -> str:
     for path in paths:
         if not path.is_absolute() or not path.resolve().is_relative_to(folder):
             raise ModelError(
-                f"model source {source!r}", "is outside the import folder", "a path below PLUMBLINE_IMPORTS"
+                f"model source {source!r}",
+                gettext_noop("is outside the import folder"),
+                gettext_noop("a path below PLUMBLINE_IMPORTS"),
             )
     return source.strip()
 
@@ -134,9 +137,11 @@ def find_decisions(source: str, *, team_id: int | None) -> DataSetVersion:
     where, rows = f"model source {source!r}", DataSetVersion.objects.filter(name=path_in(source))
     found = None if team_id is None else rows.filter(team_id=team_id).order_by("-pk").first()
     if found is None:
-        raise ModelError(where, "names no data set of this team", "decisions:NAME of a registered one")
+        raise ModelError(
+            where, gettext_noop("names no data set of this team"), gettext_noop("decisions:NAME of a registered one")
+        )
     if not any(item["role"] == "outcome" for item in found.mapping["fields"]):
-        raise ModelError(where, "has no outcome in its mapping", "a data set of decisions")
+        raise ModelError(where, gettext_noop("has no outcome in its mapping"), gettext_noop("a data set of decisions"))
     return found
 
 

@@ -11,12 +11,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
-from auditor.exceptions import DataError
 from compliance import actions
 from compliance.execution.heartbeats import silent
 from compliance.governance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
+from compliance.refusals import UploadError
 
 UNFINISHED = timedelta(days=1)
 """For which an upload may rest before its parts are removed."""
@@ -32,22 +33,19 @@ def check_room(*, team: Team, name: str, size: int, actor: Actor) -> None:
     rows = Registration.objects.filter(team=team, kind=Registration.DATA)
     taken = rows.aggregate(bytes=Sum(F("size") + F("replaced_bytes")))["bytes"] or 0
     if taken + size > settings.TEAM_UPLOAD_BYTES:
-        raise DataError(
-            name,
-            f"has {_mib(size)} MiB, and the uploads of team {team} take {_mib(taken)} of "
-            f"{_mib(settings.TEAM_UPLOAD_BYTES)} MiB",
-            "a smaller table, or a larger PLUMBLINE_TEAM_UPLOAD_MB",
+        what = _("has {n} MiB, and the uploads of team {team} take {taken} of {most} MiB").format(
+            n=_mib(size), team=team, taken=_mib(taken), most=_mib(settings.TEAM_UPLOAD_BYTES)
         )
+        raise UploadError(name, what, _("a smaller table, or a larger PLUMBLINE_TEAM_UPLOAD_MB"))
     if actor.user is None:
         return
     unfinished = Registration.objects.filter(requested_by_user=actor.user.pk, state=RegistrationState.UPLOADING).count()
     if unfinished >= settings.UNFINISHED_UPLOADS:
-        raise DataError(
-            name,
-            f"cannot begin: {actor.name} has {unfinished:,} unfinished uploads",
-            f"at most {settings.UNFINISHED_UPLOADS:,} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day "
-            "after its last part",
-        )
+        what = _("cannot begin: {person} has {n} unfinished uploads").format(person=actor.name, n=f"{unfinished:,}")
+        expected = _(
+            "at most {most} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day after its last part"
+        ).format(most=f"{settings.UNFINISHED_UPLOADS:,}")
+        raise UploadError(name, what, expected)
 
 
 def _mib(size: int) -> str:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from auditor.exceptions import InputError
 from compliance.models import SystemListing
+from compliance.refusals import refusal_said
 from compliance.registry.forms import TeamForm
 from compliance.registry.system_tables import LONGEST, team_table, with_prices
 
@@ -86,7 +87,7 @@ class SystemForm(TeamForm):
             team = said.get("team")
             team_table(text, team_id=team.pk if team is not None else None)
         except InputError as error:
-            self.add_error("text", str(error))
+            self.add_error("text", refusal_said(error))
         said["text"] = text
         return said
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import tomlkit
 from django.conf import settings
+from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from auditor.canonical import sha256_bytes
@@ -33,7 +34,7 @@ _MARKS = re.compile(
     re.DOTALL,
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
-FORM = "one table, [endpoint.NAME] or [service.NAME]"
+FORM = gettext_noop("one table, [endpoint.NAME] or [service.NAME]")
 TEAM_PREFIX = "team-"
 WHERE = "table"
 
@@ -122,14 +123,18 @@ def refuse_strange_certificates(listed: Listed, *, team_id: int | None, where: s
         path = getattr(listed, key)
         if path and not Path(path).resolve().is_relative_to(own):
             raise ModelError(
-                f"{where}.{key}", "is not in the folder of the team", f"a path below {team_folder(team_id)}/ there"
+                f"{where}.{key}",
+                gettext_noop("is not in the folder of the team"),
+                f"a path below {team_folder(team_id)}/ there",
             )
     if not listed.authority_file:
         return
     below = Path(listed.authority_file).resolve().relative_to(folder).parts
     if len(below) > 1 and below[0].startswith(TEAM_PREFIX) and below[0] != team_folder(team_id):
         raise ModelError(
-            f"{where}.authority_file", "is in the folder of another team", "one that is shared, or its own"
+            f"{where}.authority_file",
+            gettext_noop("is in the folder of another team"),
+            gettext_noop("one that is shared, or its own"),
         )
 
 
@@ -148,7 +153,9 @@ def refuse_unseen(text: str, *, where: str) -> None:
     """
     for mark in text:
         if mark not in "\n\t" and unicodedata.category(mark) in ("Cc", "Cf"):
-            raise ModelError(where, f"holds U+{ord(mark):04X}, which is not seen", "marks that can be read")
+            raise ModelError(
+                where, f"holds U+{ord(mark):04X}, which is not seen", gettext_noop("marks that can be read")
+            )
 
 
 def _tables(text: str) -> dict[str, Any]:
@@ -223,7 +230,11 @@ def with_prices(text: str, prices: dict[str, Any]) -> str:
     kind, name = _named(document.unwrap())
     table: Any = document[kind]
     if "prices" in table[name]:
-        raise ModelError(f"{kind}.{name}.prices", "stand in the table and below it", "them in one of the two places")
+        raise ModelError(
+            f"{kind}.{name}.prices",
+            gettext_noop("stand in the table and below it"),
+            gettext_noop("them in one of the two places"),
+        )
     table[name]["prices"] = prices
     return tomlkit.dumps(document)
 
@@ -240,7 +251,7 @@ def _named(tables: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(inside[name], dict):
         raise ModelError(WHERE, f"{kind}.{name} is not a table", FORM)
     if not NAME.fullmatch(name):
-        expected = "letters, digits, dashes and underscores, at most 60, the first a letter or digit"
+        expected = gettext_noop("letters, digits, dashes and underscores, at most 60, the first a letter or digit")
         raise ModelError(WHERE, f"the name {name[:80]!r} cannot be used", expected)
     return kind, name
 
@@ -252,12 +263,18 @@ def _some(tables: dict[str, Any]) -> str:
 def _can_be_probed(listed: Listed, where: str) -> None:
     missing = sorted(listed.fields() - listed.example.keys()) if isinstance(listed, ListedService) else []
     if missing:
-        raise ModelError(f"{where}.example", f"lacks {missing[0]!r}", "a made-up application, which the probe hands in")
+        raise ModelError(
+            f"{where}.example", f"lacks {missing[0]!r}", gettext_noop("a made-up application, which the probe hands in")
+        )
 
 
 def _no_key_material(table: dict[str, Any], where: str) -> None:
     for name in keys_in(table):
-        raise ModelError(f"{where}: {name}", "looks like a key", "none here: it is set on the page of the system")
+        raise ModelError(
+            f"{where}: {name}",
+            gettext_noop("looks like a key"),
+            gettext_noop("none here: it is set on the page of the system"),
+        )
 
 
 def _no_files(listed: Listed, where: str) -> None:
@@ -265,12 +282,20 @@ def _no_files(listed: Listed, where: str) -> None:
     named = {"key_file": listed.key_file, "oauth.secret_file": listed.oauth.secret_file if listed.oauth else ""}
     for key, path in named.items():
         if path:
-            raise ModelError(f"{where}.{key}", "names a file", "none: the key is set on the page of the system")
+            raise ModelError(
+                f"{where}.{key}",
+                gettext_noop("names a file"),
+                gettext_noop("none: the key is set on the page of the system"),
+            )
     folder = Path(settings.CERTIFICATE_FOLDER).resolve()
     for key in ("authority_file", "certificate_file", "certificate_key_file"):
         path = getattr(listed, key)
         if path and not (Path(path).is_absolute() and Path(path).resolve().is_relative_to(folder)):
-            raise ModelError(f"{where}.{key}", "is outside its folder", "a path below PLUMBLINE_CERTIFICATES")
+            raise ModelError(
+                f"{where}.{key}",
+                gettext_noop("is outside its folder"),
+                gettext_noop("a path below PLUMBLINE_CERTIFICATES"),
+            )
 
 
 def _may_be_asked(url: str, listed: Listed, *, where: str) -> Address:

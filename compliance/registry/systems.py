@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import ModelError, StorageError, reason_of
@@ -59,6 +60,6 @@ def find_listed(source: str, *, team_id: int | None) -> SystemListing:
     rows = SystemListing.objects.filter(state=SystemState.LISTED, team=team_id, kind=kind, name=name)
     found = rows.select_related("team").first()
     if found is None:
-        expected = "a system of this team that two administrators listed"
-        raise ModelError(f"model source {source.strip()!r}", "is not listed", expected)
+        expected = gettext_noop("a system of this team that two administrators listed")
+        raise ModelError(f"model source {source.strip()!r}", gettext_noop("is not listed"), expected)
     return found

@@ -16,13 +16,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
 from django.urls import Resolver404, resolve
+from django.utils.translation import gettext as _
 
 from auditor.canonical import sha256_file
-from auditor.exceptions import DataError
 from auditor.tables import ENDINGS, KNOWN_KINDS, ending_of
 from compliance import actions
 from compliance.governance.events import Actor, lock_chain
 from compliance.models import Registration, RegistrationState, Team
+from compliance.refusals import UploadError
 from compliance.registry.forms import DataForm
 from compliance.registry.room import check_room
 
@@ -78,17 +79,18 @@ def checked_name(name: str) -> str:
     """The name of a file as we keep it; DataError unless it is of a kind that can be read."""
     plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
     if ending_of(plain) not in ENDINGS:
-        expected = f"{KNOWN_KINDS}, or one of them in a .zip or .gz"
-        raise DataError(plain or "the file", "is not a kind of file that can be read", expected)
+        expected = _("{kinds}, or one of them in a .zip or .gz").format(kinds=KNOWN_KINDS)
+        raise UploadError(plain or _("the file"), _("is not a kind of file that can be read"), expected)
     return plain[-NAME_CHARACTERS:]
 
 
 def check_size(name: str, size: int) -> None:
     """DataError for a file that is empty or too large."""
     if size <= 0:
-        raise DataError(name, "is empty", "a header and at least one row")
+        raise UploadError(name, _("is empty"), _("a header and at least one row"))
     if size > settings.UPLOAD_BYTES:
-        raise DataError(name, f"is larger than {settings.UPLOAD_BYTES >> 20} MiB", "a smaller file, or Parquet")
+        what = _("is larger than {n} MiB").format(n=settings.UPLOAD_BYTES >> 20)
+        raise UploadError(name, what, _("a smaller file, or Parquet"))
 
 
 def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Actor) -> Registration:
@@ -135,12 +137,15 @@ def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -
         If the part is empty, too long, or not the one that is due.
     """
     if not content or len(content) > PART_BYTES:
-        raise DataError(row.source, f"a part has {len(content):,} bytes", f"1 to {PART_BYTES:,}")
+        what = _("a part has {n} bytes").format(n=f"{len(content):,}")
+        raise UploadError(row.source, what, _("1 to {n}").format(n=f"{PART_BYTES:,}"))
     if row.state != RegistrationState.UPLOADING or offset != row.received or offset + len(content) > row.size:
-        raise DataError(row.source, f"byte {offset:,} is not the next one", f"byte {row.received:,} of {row.size:,}")
+        what = _("byte {n} is not the next one").format(n=f"{offset:,}")
+        expected = _("byte {n} of {size}").format(n=f"{row.received:,}", size=f"{row.size:,}")
+        raise UploadError(row.source, what, expected)
     path = _partial(row)
     if offset and not path.exists():
-        raise DataError(row.source, "what arrived before is not on this server", "the file, uploaded again")
+        raise UploadError(row.source, _("what arrived before is not on this server"), _("the file, uploaded again"))
     with _alone(row, path) as stream:
         # A part whose acknowledgement was lost is written again in its place.
         stream.seek(offset)
@@ -167,9 +172,9 @@ def _alone(row: Registration, path: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(row.source, "another part of it is being taken", "one part at a time") from None
+            raise UploadError(row.source, _("another part of it is being taken"), _("one part at a time")) from None
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(stream.fileno())):
-            raise DataError(row.source, "is complete already", "nothing more of it")
+            raise UploadError(row.source, _("is complete already"), _("nothing more of it"))
         yield stream
 
 
