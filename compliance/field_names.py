@@ -12,7 +12,6 @@ from typing import Any
 from django.db.models import Field, Model
 from django.utils.translation import pgettext_lazy
 
-
 #: *low* is the end of an interval here, and a severity elsewhere.
 CONTEXT = "register or column"
 
