@@ -58,7 +58,7 @@ def rendered(folder: Path, name: str) -> Rendered | None:
     path = folder / f"{name}.md"
     if not re.fullmatch(r"[a-z0-9-]+", name) or name in NOT_PAGES or not path.is_file():
         return None
-    known = frozenset(document.name for document in documents_in(folder))
+    known = tuple((document.name, document.title) for document in documents_in(folder))
     return _rendered(path, path.stat().st_mtime_ns, known)
 
 
@@ -78,7 +78,7 @@ def _read_title(path: Path, _changed: int) -> str:
 
 
 @lru_cache(maxsize=128)
-def _rendered(path: Path, _changed: int, known: frozenset[str]) -> Rendered:
+def _rendered(path: Path, _changed: int, known: tuple[tuple[str, str], ...]) -> Rendered:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(path.read_text(encoding="utf-8"))
     title, tokens = _without_title(tokens, path.stem)
@@ -87,7 +87,7 @@ def _rendered(path: Path, _changed: int, known: frozenset[str]) -> Rendered:
         _name_rows(tokens)
     for token in tokens:
         if token.type == "inline":
-            token.children = list(_on_the_site(token.children or [], known))
+            token.children = list(_on_the_site(token.children or [], dict(known)))
     html = str(markdown.renderer.render(tokens, markdown.options, {}))
     return Rendered(title=title, html=_scrolling(html), headings=headings)
 
@@ -130,8 +130,11 @@ def _name_rows(tokens: Sequence[Token]) -> None:
             taken.add(slug)
 
 
-def _on_the_site(children: Sequence[Token], known: frozenset[str]) -> Iterator[Token]:
-    """The parts of a line with links as the site has them, without those that lead out of it."""
+def _on_the_site(children: Sequence[Token], known: dict[str, str]) -> Iterator[Token]:
+    """The parts of a line with links as the site has them, without those that lead out of it.
+
+    A link that reads as the name of a document's file reads as its title.
+    """
     dropped = False
     for child in children:
         if child.type == "link_open":
@@ -149,10 +152,12 @@ def _on_the_site(children: Sequence[Token], known: frozenset[str]) -> Iterator[T
                 continue
             child.attrSet("src", reverse("help_picture", args=[picture[1]]))
             child.attrSet("loading", "lazy")
+        elif child.type == "text" and child.content.endswith(".md"):
+            child.content = known.get(child.content.removesuffix(".md"), child.content)
         yield child
 
 
-def _address(href: str, known: frozenset[str]) -> str | None:
+def _address(href: str, known: dict[str, str]) -> str | None:
     if href.startswith(("#", *_ELSEWHERE)):
         return href
     file, _, anchor = href.partition("#")

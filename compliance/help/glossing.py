@@ -145,7 +145,7 @@ def _expression(entries: tuple[Entry, ...]) -> tuple[re.Pattern[str], dict[str, 
             branch = branch.setdefault(letter, {})
         branch[""] = {}
     first = "".join(sorted({form[0] for form in meant}))
-    return re.compile(rf"\b(?=[{re.escape(first)}])(?<!-){_branches(tree)}(?![\w-])"), meant
+    return re.compile(rf"\b(?=[{re.escape(first)}])(?<![-–]){_branches(tree)}(?![\w–-])"), meant
 
 
 def _branches(tree: dict[str, Any]) -> str:

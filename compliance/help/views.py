@@ -18,8 +18,8 @@ KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 @page
 def index(request: HttpRequest) -> HttpResponseBase:
     """Where to read what, and every document by title."""
-    folder = Path(settings.DOCUMENT_FOLDER)
-    return _shown(request, INDEX, "help/index.html", {"documents": documents_in(folder)})
+    listed = [document for document in documents_in(Path(settings.DOCUMENT_FOLDER)) if document.name != INDEX]
+    return _shown(request, INDEX, "help/index.html", {"documents": listed})
 
 
 @page

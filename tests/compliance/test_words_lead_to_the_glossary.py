@@ -80,7 +80,7 @@ def test_the_longest_term_wins(entries: tuple[Entry, ...]) -> None:
 
 
 def test_plurals_and_either_case_are_terms_and_parts_of_words_are_not(entries: tuple[Entry, ...]) -> None:
-    assert linked("<p>alarm arms-length army re-rate rates_x</p>", entries) == []
+    assert linked("<p>alarm arms-length army re-rate rates_x flat–rate</p>", entries) == []
     assert linked("<p>POLICIES and Drafts by McNemar</p>", entries) == [
         ("policy", "POLICIES"),
         ("draft", "Drafts"),
