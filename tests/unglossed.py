@@ -1,7 +1,8 @@
 """Pages as their writers wrote them, for tests that look for a sentence.
 
-Every page goes through the glossary, as on any installation; what the test client reads is then freed of the links and of the
-list of words, which stand in the middle of sentences. Real browsers get pages whole, and so does who sends ``X-Glossed``.
+Every page goes through the glossary, as on any installation; what the test client reads is then freed of the links,
+which stand in the middle of sentences, and of the list of words. Real browsers get pages whole, and so does who sends
+``X-Glossed``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The documents of docs/ as pages: which there are, and each as HTML.
 
-Markdown is rendered without raw HTML, so that nothing but text, links, tables and pictures comes out of a document. Links between documents
-lead to their pages; a link to what is not on the site, such as a decision or a plan's file, stays as its words.
+Markdown is rendered without raw HTML, so that nothing but text, links, tables and pictures comes out of a document.
+Links between documents lead to their pages; a link to what is not on the site, such as a decision or a plan's file,
+stays as its words.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from django.urls import reverse
@@ -102,7 +104,7 @@ def _without_title(tokens: list[Token], name: str) -> tuple[str, list[Token]]:
 def _anchored(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
     """Give each heading an anchor of its own; those of the second level, with their words."""
     taken: dict[str, int] = {}
-    for opening, inside in zip(tokens, tokens[1:], strict=False):
+    for opening, inside in pairwise(tokens):
         if opening.type != "heading_open":
             continue
         words = _words(inside)
@@ -169,5 +171,7 @@ def _address(href: str, known: dict[str, str]) -> str | None:
 
 def _scrolling(html: str) -> str:
     """Tables and listings that are wider than a screen scroll by themselves, by keyboard too."""
-    tables = html.replace("<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="data">')
+    tables = html.replace(
+        "<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="data">'
+    )
     return tables.replace("</table>", "</table></div>").replace("<pre>", '<pre class="prompt" tabindex="0">')

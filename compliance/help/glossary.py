@@ -1,8 +1,8 @@
 """The terms of docs/glossary.md: which words of a page lead there, and what they mean.
 
-The document is the only list. Every row of its tables is an entry. Its first column names the terms that pages use; its second
-column adds those of the field that are names (``LEACE``) or have several words (``flip rate``), because other ones are
-also everyday words. Terms in italics stand in the glossary and are never linked, for the same reason.
+The document is the only list. Every row of its tables is an entry. Its first column names the terms that pages use; its
+second column adds those of the field that are names (``LEACE``) or have several words (``flip rate``), because other
+ones are also everyday words. Terms in italics stand in the glossary and are never linked, for the same reason.
 """
 
 from __future__ import annotations

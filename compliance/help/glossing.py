@@ -1,7 +1,7 @@
 """Terms of the glossary in a finished page: the first of each in running text becomes a link.
 
-The page is read once by expressions that are compiled once, not parsed into a tree: what comes out is what went in, with
-links in it. Our templates close what they open and escape what they print, which this relies on.
+The page is read once by expressions that are compiled once, not parsed into a tree: what comes out is what went in,
+with links in it. Our templates close what they open and escape what they print, which this relies on.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Glossed:
 def gloss(html: str, entries: tuple[Entry, ...], *, address: str) -> Glossed:
     """Link the first of every entry's terms in the running text of ``html`` to ``address#slug``.
 
-    The longest term wins, in whole words of either case, in the singular or the plural. Raises nothing: a tag that is not
-    closed leaves what follows as it was.
+    The longest term wins, in whole words of either case, in the singular or the plural. Raises nothing: a tag that is
+    not closed leaves what follows as it was.
     """
     if not entries:
         return Glossed(html=html, used=())
     find, meant = _expression(entries)
-    # Text, markup and name in turns; the text that may be linked is read as one, which is many times faster than piecewise.
+    # Text, markup and name in turns; the text that may be linked is read as one, which is faster than piecewise.
     pieces = _MARKUP.split(html)
     running, unlinked = _sorted_out(pieces)
     linked: dict[str, Entry] = {}
@@ -116,7 +116,9 @@ def _step(markup: str, plain: str) -> int:
 def _lower(text: str) -> str:
     """In lower case and of the same length, which a few letters of other alphabets are not in theirs."""
     lower = text.lower()
-    return lower if len(lower) == len(text) else "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
 
 
 def _normal(words: str) -> str:

@@ -55,7 +55,7 @@ def _fitting(context: Context, folder: Path) -> dict[str, Any]:
 
 @register.tag
 def glossed(parser: Parser, token: Token) -> Glossed:
-    """``{% glossed %}`` around a page, ``{% glossed part %}`` around what is fetched by itself; ``{% endglossed %}``."""
+    """``{% glossed %}`` around a page, ``{% glossed part %}`` around what is fetched, to ``{% endglossed %}``."""
     asked = token.split_contents()[1:]
     if asked not in ([], [PART]):
         raise TemplateSyntaxError(f"glossed stands alone or with {PART}")

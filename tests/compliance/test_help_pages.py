@@ -88,8 +88,8 @@ def test_nothing_is_read_that_is_no_document(reader: Client) -> None:
 
 def test_raw_html_of_a_document_is_shown_as_text(reader: Client, settings: LazySettings, tmp_path: Path) -> None:
     (tmp_path / "own.md").write_text(
-        "# Own\n\n<script>alert(1)</script>\n\n[a](javascript:alert) [b](../plans/x.toml) [c](own.md#d)\n\n## D\n\n## D\n"
-        "\n![x](https://elsewhere.example/x.png)\n"
+        "# Own\n\n<script>alert(1)</script>\n\n[a](javascript:alert) [b](../plans/x.toml) [c](own.md#d)\n\n"
+        "## D\n\n## D\n\n![x](https://elsewhere.example/x.png)\n"
     )
     settings.DOCUMENT_FOLDER = tmp_path
     page = reader.get("/help/own/").content.decode()
