@@ -136,7 +136,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     except InputError as error:
         undrawn = str(error)
     if chosen is None and (earlier or later):
-        problem = f"{earlier or '–'} and {later or '–'}: expected two finished audits of one plan on the same data."
+        problem = f"{earlier or '–'} and {later or '–'}: expected two finished audits of one design on the same data."
     if chosen is not None:
         try:
             comparison = model_page.compared(*chosen)

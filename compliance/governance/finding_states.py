@@ -143,7 +143,7 @@ def _retest_clear(facts: Facts) -> str:
     if facts.retest is Retest.CLEAR:
         return ""
     words = facts.retest_words or "was not retested"
-    return f"{words}; expected a retest of the same plan on a later version that no longer shows it"
+    return f"{words}; expected a retest of the same design on a later version that no longer shows it"
 
 
 def _retest_failed(facts: Facts) -> str:
