@@ -23,6 +23,7 @@ NATURAL, RANGE, MATCHED, SHIFT = CF_NET_EFFECT, CF_RANGE_EFFECT, CF_NET_EFFECT_M
 READABILITY, FELL, TURNED = REFUSAL_RATE_GAP, CF_MARGIN_FELL_SHARE, CF_EXCESS_FLIP
 REFUSED = REFUSED_GAP
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
+NO_DECISION_CHANGED = "Scores moved, no decision changed"
 
 
 def title_of(item: Measurement) -> str:
@@ -102,10 +103,11 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
         return f"{changed} this run cannot say whether {what}. {_in_full(said(item, mine))}"
     if item.unit != "rate_difference":
         towards = "denial" if item.estimate < 0 else "approval"
-        return (
-            f"{changed} the score behind the decision moves towards {towards}; that decisions change is not claimed. "
-            f"{said(item, mine)}"
-        )
+        moves = f"{changed} the score behind the decision moves towards {towards}"
+        if (own := unturned(item, mine)) is not None:
+            kept = f"at the model's own cut-off all {own.n:,} applications are decided as before"
+            return f"{moves}. {NO_DECISION_CHANGED}: {kept}. {said(item, mine)}"
+        return f"{moves}; that decisions change is not claimed. {said(item, mine)}"
     less = item.estimate < 0
     points = _in_full(_points(item.estimate, signs=False))
     small = "a small and real " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
@@ -121,6 +123,15 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
             f"{_rate(item, 'range_high')} of the {item.reference} applications{_outside(item)}"
         )
     return text
+
+
+def unturned(item: Measurement, measurements: Sequence[Measurement]) -> Measurement | None:
+    """The net effect at the model's own cut-off of the contrast of ``item``, where no decision of any pair changed."""
+    for other in measurements:
+        if other.metric == NATURAL and (other.subject, other.reference) == (item.subject, item.reference):
+            counted = other.estimate is not None and other.n > 0
+            return other if counted and other.counts.get("b") == other.counts.get("c") == 0 else None
+    return None
 
 
 def _in_full(points: str) -> str:

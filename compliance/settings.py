@@ -49,6 +49,8 @@ KEYS_FILE = (_environment.keys_file or DATA_FOLDER / "system-keys").expanduser()
 CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates").expanduser().absolute()
 # The ready-made plans that are offered on the site.
 PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
+# The documents that the site shows as its help; where the folder is missing it says so.
+DOCUMENT_FOLDER = BASE_DIR / "docs"
 REAP_SECONDS = LEASE_SECONDS / 2
 NOTICE_SECONDS = 10.0
 # The site's own address, before the links of mail and webhooks; empty leaves them as paths.

@@ -32,6 +32,7 @@ urlpatterns = [
     path("packs/", include("compliance.registry.pack_urls")),
     path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
+    path("help/", include("compliance.help.urls")),
     path("notices/", include("compliance.notices.urls")),
     path("language/", require_POST(set_language), name="language"),
     # Django would name the address of any row, of any team, to any member of staff.

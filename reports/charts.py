@@ -21,6 +21,7 @@ from reports import numbers
 from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
 from reports.cut_off_charts import curve_chart, margins_chart, matched_thresholds
+from reports.how_many import n_words, of_one
 from reports.maps import draw_maps
 from reports.price_charts import is_price_gap, price_chart
 from reports.sentences import ratio_band
@@ -128,6 +129,7 @@ def effect_chart(measurements: Sequence[Measurement], design: Design, *, where: 
         words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
         directions=(f"fewer {design.noun}", f"more {design.noun}"),
         scale=100.0,
+        small_cell=design.small_cell,
         method="Paired difference, one pair an application."
         + (" At the cut-off where it is largest; the interval holds for all cut-offs at once." * (where == "range")),
     )
@@ -157,6 +159,7 @@ def gap_chart(measurements: Sequence[Measurement], design: Design, *, metric: st
         words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
         directions=(f"fewer {design.noun}", f"more {design.noun}"),
         scale=100.0,
+        small_cell=design.small_cell,
         method="Different applicants."
         if metric == RISK_DIFFERENCE
         else "Different applicants, alike in the factors that the file records.",
@@ -177,6 +180,7 @@ def readability_chart(measurements: Sequence[Measurement], design: Design) -> Ch
         words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
         directions=("fewer unreadable", "more unreadable"),
         scale=100.0,
+        small_cell=design.small_cell,
         method="Paired difference, one pair an application.",
     )
 
@@ -192,6 +196,7 @@ def margin_shift_chart(measurements: Sequence[Measurement], design: Design) -> C
         words=f"practical threshold ±{numbers.number(design.practical_margin_sd, decimals=2)} SD",
         directions=("towards denial", "towards approval"),
         scale=1.0,
+        small_cell=design.small_cell,
         method="Mean paired difference of the score (log-odds), in standard deviations of the reference arm's scores.",
     )
 
@@ -259,8 +264,9 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
         )
     ]
     shown = [item for _, items in blocks for item in items]
-    if not any(item.estimate is not None for item in shown):
+    if not any(item.estimate is not None for item in shown) or of_one(shown):
         return None
+    counted = n_words(shown, small_cell=design.small_cell)
     bounds = [100 * bound for item in shown for bound in (item.low, item.high, item.estimate) if bound is not None]
     ticks = nice_ticks(max(0.0, min(bounds) - 1), min(100.0, max(bounds) + 1))
     lines = len(shown) + sum(1 for _, items in blocks if items)
@@ -287,18 +293,19 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
         else "Approval rate as filed, and with only one field changed",
         description=f"Wilson {numbers.interval_head(shown)}s of the approval rate by group; a square: reference.",
         caption=f"Wilson {numbers.interval_head(shown)}s. Square: reference group. Different applicants, whose other "
-        "circumstances differ too."
+        f"circumstances differ too. {counted}"
         if taken
         else f"Wilson {numbers.interval_head(shown)}s. Square: reference group. The "
         "upper part compares different applicants, whose other "
-        "circumstances differ too; the lower part compares the same applications.",
+        "circumstances differ too; the lower part compares the same applications. "
+        f"{counted}",
     )
 
 
 def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | None:
     """Smallest detectable difference of every primary contrast beside the practical threshold."""
     rows = [(item, mde) for item in measurements if (mde := item.counts.get("mde")) is not None]
-    if not rows:
+    if not rows or of_one([item for item, _ in rows]):
         return None
     threshold = 100 * design.practical_rate
     ticks = nice_ticks(0.0, max([threshold, *(100 * mde for _, mde in rows)]) * 1.08, most=8)
@@ -328,7 +335,7 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         caption=f"Smallest detectable difference (MDE) at {power}% power, "
         "as each measurement's method gives it. A bar "
         "that ends inside the grey band could have seen a difference of the practical threshold; any other could "
-        "have missed one.",
+        f"have missed one. {n_words([item for item, _ in rows], small_cell=design.small_cell)}".rstrip(),
     )
 
 
@@ -342,11 +349,12 @@ def _forest(
     words: str,
     directions: tuple[str, str],
     scale: float,
+    small_cell: int,
     method: str,
     people: str = "n pairs",
 ) -> Chart | None:
     rows = by_conclusion(measurements)
-    if not rows:
+    if not rows or of_one(rows):
         return None
     values = [scale * value for item in rows for value in (item.estimate, item.low, item.high) if value is not None]
     ticks = _ticks(values, threshold)
@@ -384,7 +392,8 @@ def _forest(
         title=title,
         description=f"Estimates and {interval_head(rows)} in {unit}: {stated}.",
         caption="Marker: estimate; its shape is the conclusion in the "
-        f"table. Line: {interval_head(rows)}. Grey band: {words}. {method}",
+        f"table. Line: {interval_head(rows)}. Grey band: {words}. {method} "
+        f"{n_words(rows, small_cell=small_cell)}".rstrip(),
     )
 
 

@@ -20,6 +20,7 @@ from reports.evidence_sections import alike_words
 from reports.facts import facts
 from reports.story import Story
 from reports.terms import terms
+from reports.unmoved import unmoved_sentence
 from reports.wording import sentence_case
 
 COVER_FINDINGS, FILE_FINDINGS = 5, 3
@@ -45,6 +46,10 @@ def verdict(story: Story) -> Verdict:
         )
         sentence = sentences.group_sentence(together, design)
         rest = [item for item in story.contrasts if item not in together]
+    moved = unmoved_sentence(story.measurements)
+    first = moved is not None and not story.mute and code not in SEEN
+    if first:
+        sentence = f"{moved} {sentence}"
     more = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead))
     # A quiet first sentence must not stand alone where something was found beside it.
     beside = more if more and (code in wording.QUIET or _small_on_file(lead, code)) else ""
@@ -61,6 +66,7 @@ def verdict(story: Story) -> Verdict:
     if same is not None:
         sentence = f"{sentence} {elsewhere.beyond_words(same)}"
     more_said = (
+        None if first else moved,
         elsewhere.score_sentence(story.measurements),
         None if sentences.RANGE in told else elsewhere.range_sentence(story.measurements),
         elsewhere.readability_sentence(story.measurements, design),

@@ -10,7 +10,18 @@ from reports import elsewhere, numbers, sentences
 from reports.decision_counts import counts_words, open_words
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
-from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label, of_answers, on_file
+from reports.unmoved import unmoved_sentence
+from reports.wording import (
+    CONCLUSION_ORDER,
+    QUIET,
+    SEEN,
+    Design,
+    joined,
+    lower_first,
+    metric_label,
+    of_answers,
+    on_file,
+)
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
 FILED = RISK_DIFFERENCE
@@ -34,6 +45,10 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
     score = elsewhere.score_sentence(items)
     if score:
         lines.append(score)
+    moved = unmoved_sentence(items)
+    # Where nothing else was found the verdict itself says it.
+    if moved and (story.mute or lead is None or lead.conclusion in SEEN):
+        lines.append(moved)
     lines += _readable(items, design, lead)
     filed = [
         item

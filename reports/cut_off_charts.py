@@ -12,6 +12,7 @@ from auditor.plan import Plan
 from auditor.records import Measurement
 from reports import numbers
 from reports.canvas import AXIS, BAND, BARS, GRID, INK, NORMAL, SERIES, Canvas, Chart, Marker, decimals_of, nice_ticks
+from reports.how_many import n_words, of_one
 from reports.wording import Design, contrast, field_words, sentence_case
 
 WIDTH, TOP, FOOT, BINS = 700, 32, 46, 56
@@ -54,7 +55,7 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Plan, matched: M
             arm,
         )
     )
-    if not arms:
+    if not arms or max(len(margins[arm]) for arm in arms) == 1:
         return None
     natural = plan.operating_point.natural_margin
     values = np.concatenate([np.asarray(margins[arm]) for arm in arms])
@@ -117,7 +118,7 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Plan, matched: M
         caption="Each row is a histogram of one arm's scores (log-odds of the favourable against the adverse answers) "
         "with common bins; heights are shares of the arm. The line with the bob hangs at the model's own cut-off: "
         f"cases at or above it are favourable.{dashed} A model that answers one way, or hardly at all, has its whole "
-        "row on one side.",
+        f"row on one side. n: {_ends([len(margins[arm]) for arm in arms])} scores an arm.",
     )
 
 
@@ -136,7 +137,7 @@ def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], de
         if item.estimate is not None and item.counts.get("rate") is not None:
             panels.setdefault((item.subject.get("field", ""), item.subject.get("group", "")), []).append(item)
     panels = {key: sorted(rows, key=_rate) for key, rows in panels.items() if len(rows) > 1}
-    if not panels:
+    if not panels or of_one([item for rows in panels.values() for item in rows]):
         return None
     peaks = {(item.subject.get("field", ""), item.subject.get("group", "")): item for item in largest}
     shown = list(panels.items())[:PANELS_AT_MOST]
@@ -170,7 +171,8 @@ def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], de
         description=f"One panel a contrast, by the share of the reference arm that the cut-off approves: {stated}.",
         caption="Across: the share of the reference arm that a cut-off approves. Upwards: the difference in "
         f"{design.noun} there, in percentage points. Grey: simultaneous {level}, for all cut-offs at once. Dashed: "
-        "practical threshold. Ink line: no difference. Ring: where the difference is largest.",
+        "practical threshold. Ink line: no difference. Ring: where the difference is largest. "
+        f"{n_words(every, small_cell=design.small_cell)}",
     )
 
 
@@ -226,6 +228,11 @@ def _panel(
         at = min(max(across(100 * _rate(peak)), left), right)
         canvas.marker(at, height(100 * peak.estimate), Marker(SERIES, "circle", False), size=70)
     canvas.text((left + right) / 2, bottom + 32, f"approved of {items[0].reference or 'the reference'}", align="center")
+
+
+def _ends(counts: Sequence[int]) -> str:
+    """The least and the most, or the one number."""
+    return " to ".join(dict.fromkeys(numbers.count(end) for end in (min(counts), max(counts))))
 
 
 def _rate(item: Measurement) -> float:

@@ -12,6 +12,7 @@ from auditor.testing.card import Card
 from reports import numbers, wording
 from reports.blocks import Block, Figure, Paper, Table, Text
 from reports.feature_words import blocks_of
+from reports.how_many import of_one, one_case_words
 from reports.maps import Map, maps_of
 from reports.specification_tables import asked_otherwise
 from reports.story import Story
@@ -74,6 +75,7 @@ def inside(story: Story) -> list[Block]:
             maps = maps_of(test.rows)
             blocks += [_lead(test), *(figure for shown in maps for figure in _map(shown, story))]
             for rows in without_maps(test.rows, maps):
+                blocks += [Text(one_case_words(rows))] if len(rows) > 1 and of_one(rows) else []
                 blocks += _largest(rows, story)
             blocks += blocks_of(test.rows, story.measurements)
             blocks += [item for item in (asked_otherwise(test.rows), checks(test.rows)) if item is not None]

@@ -32,6 +32,7 @@ from reports.canvas import (
     decimals_of,
     nice_ticks,
 )
+from reports.how_many import of_one
 from reports.wording import contrast, field_words, metric_label, sentence_case
 
 AXES = (
@@ -92,7 +93,7 @@ class Map:
 
 
 def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
-    """The pictures that these measurements make, in their order. One cell or one bar makes none."""
+    """The pictures that these measurements make, in their order. One cell, one bar or one case makes none."""
     found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
@@ -103,7 +104,7 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     maps = []
     for (test, _, _, along, _), rows in found.items():
         for apart, mine in _spread(rows) if (along,) in LINES else [(rest_of(rows[0]), rows)]:
-            if len(mine) < 2 or all(item.estimate is None for item in mine):
+            if len(mine) < 2 or all(item.estimate is None for item in mine) or of_one(mine):
                 continue
             kind = "heat" if along == "layer+position" else "lines" if (along,) in LINES else "bars"
             if kind == "lines" and len({str(item.subject[along]) for item in mine}) < 2:

@@ -13,6 +13,7 @@ from auditor.behaviour.metrics import (
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.canvas import AXIS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, decimals_of, nice_ticks
+from reports.how_many import n_words, of_one
 from reports.small_cells import people
 from reports.wording import CONCLUSION_ORDER, Design, contrast, interval_head, interval_short, sentence_case
 
@@ -38,7 +39,7 @@ def price_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
     """
     blocks = _blocks(measurements)
     shown = [item for _, items in blocks for item in items]
-    if not any(item.estimate is not None for item in shown):
+    if not any(item.estimate is not None for item in shown) or of_one(shown):
         return None
     threshold = design.practical_margin_sd
     values = [value for item in shown for value in (item.estimate, item.low, item.high) if value is not None]
@@ -71,7 +72,8 @@ def price_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         description=f"Estimates and {interval_head(shown)} in SD: {stated}.",
         caption="Marker: estimate; its shape is the conclusion in the table. Line: "
         f"{interval_head(shown)}. Grey band: {words}. Of a price higher is worse for the group, of an amount lower. "
-        "Different applicants; at equal factors as far as the file records them.",
+        "Different applicants; at equal factors as far as the file records them. "
+        f"{n_words(shown, small_cell=design.small_cell)}",
     )
 
 

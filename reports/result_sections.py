@@ -25,8 +25,10 @@ from reports.blocks import CONTRASTS, Block, Cases, Code, FindingBlock, Level, T
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
 from reports.decision_record_sections import of_file
+from reports.how_many import of_one, one_case_words
 from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
 from reports.story import Story
+from reports.unmoved import unmoved_sentence
 
 #: The chart of each metric of contrasts.
 CHART_OF = {
@@ -162,7 +164,11 @@ def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
         method=f"Method: {' '.join(methods)}" if methods else "",
     )
     figures = story.figure(name, own) if metric in CHART_OF else []
-    return [*figures] if figures else [own]
+    blocks: list[Block] = [*figures] if figures else [own]
+    if metric in CHART_OF and not figures and of_one(items):
+        blocks.append(Text(one_case_words(items)))
+    moved = unmoved_sentence(story.measurements) if metric == CF_MEAN_SHIFT_SD else None
+    return [*blocks, Text(moved, tone="note")] if moved else blocks
 
 
 def _methods(items: Sequence[Measurement]) -> list[str]:

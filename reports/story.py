@@ -16,6 +16,7 @@ from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
 from reports.charts import by_conclusion
 from reports.governance import Governance
+from reports.how_many import n_words
 from reports.readings import READING, drawn_by
 
 
@@ -98,7 +99,11 @@ class Story:
                 below = (self.numbers(name, by_conclusion(drawn), title=chart.title, columns=CONTRASTS),)
             else:
                 below = (self.numbers(name, drawn, title=chart.title),)
-        return [Figure(chart, READING.get(name, ""), below)]
+        reading = READING.get(name, "")
+        if reading:
+            of = [item for table in below for item in table.measurements]
+            reading = f"{reading} {n_words(of, small_cell=self.design.small_cell)}".rstrip()
+        return [Figure(chart, reading, below)]
 
     def numbers(
         self, name: str, measurements: Sequence[Measurement], *, title: str, columns: str = SHORT, **paper: Any

@@ -49,7 +49,7 @@ def trend_point(measurement: Measurement, *, version: str, when: str, audit: str
 def trend_chart(
     points: Sequence[TrendPoint], *, measurement: Measurement, threshold: float, power: float
 ) -> Chart | None:
-    """The effect of one contrast over audits, oldest left; ``None`` for fewer than two.
+    """The effect of one contrast over audits, oldest left; ``None`` for fewer than two, or of one case.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def trend_chart(
     power
         Power that the smallest detectable differences hold at, a share.
     """
-    if len(points) < 2:
+    if len(points) < 2 or max(point.n for point in points) <= 1:
         return None
     return _drawn(
         tuple(points[-MOST:]), (contrast(measurement), interval_head([measurement])), measurement.unit, threshold, power
@@ -77,7 +77,7 @@ def _drawn(points: tuple[TrendPoint, ...], words: tuple[str, str], unit: str, th
     limit = scale * threshold
     seen = [scale * value for point in points for value in (point.estimate, point.low, point.high) if value is not None]
     ticks = nice_ticks(min([*seen, -1.5 * limit]), max([*seen, 1.5 * limit]), most=7)
-    canvas = Canvas(WIDTH, BOTTOM + 42, domain=(ticks[0], ticks[-1]), span=(BOTTOM, TOP))
+    canvas = Canvas(WIDTH, BOTTOM + 57, domain=(ticks[0], ticks[-1]), span=(BOTTOM, TOP))
     step = (RIGHT - LEFT) / len(points)
     at = [LEFT + step * (index + 0.5) for index in range(len(points))]
     for x, point in zip(at, points, strict=True):
@@ -106,13 +106,15 @@ def _drawn(points: tuple[TrendPoint, ...], words: tuple[str, str], unit: str, th
         title=f"{name_of}, {name}, by audit",
         description=f"Estimates with {interval}, oldest first: {listed}.",
         caption=f"Marker: estimate, its shape is the conclusion. Line: {interval}. Grey box: differences too small "
-        f"for that audit to detect (MDE, {percent}% power). Dashed: practical threshold. Ink line: no difference.",
+        f"for that audit to detect (MDE, {percent}% power). Dashed: practical threshold. Ink line: no difference. "
+        f"n: {_of(points)} applications an audit.",
     )
 
 
 def _point(canvas: Canvas, point: TrendPoint, x: float, *, scale: float, digits: int) -> None:
     canvas.text(x, BOTTOM + 22, point.version, align="center", size=NORMAL, colour=INK)
     canvas.text(x, BOTTOM + 37, point.when, align="center")
+    canvas.text(x, BOTTOM + 52, f"n = {numbers.count(point.n)}", align="center")
     marker = MARKERS[point.conclusion]
     if point.estimate is None:
         canvas.marker(x, canvas.x(0), MARKERS[Conclusion.NOT_TESTED])
@@ -135,6 +137,12 @@ def _seen_label(canvas: Canvas, point: TrendPoint, x: float, *, scale: float, di
     edge = canvas.x(scale * point.mde * (1 if above else -1))
     y = max(edge - 5, TOP - 3.0) if above else min(edge + 13, BOTTOM + 4.0)
     canvas.text(x, y, f"MDE ±{numbers.number(scale * point.mde, decimals=digits)}", align="center")
+
+
+def _of(points: Sequence[TrendPoint]) -> str:
+    """The least and the most applications of an audit, or the one number."""
+    counts = [point.n for point in points]
+    return " to ".join(dict.fromkeys(numbers.count(end) for end in (min(counts), max(counts))))
 
 
 def _value(value: float | None, scale: float, digits: int) -> str:

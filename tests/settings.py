@@ -22,6 +22,9 @@ os.environ["PLUMBLINE_DATA"] = str(Path(os.environ[FOLDER]) / "data")
 os.environ["PLUMBLINE_WEBHOOK_NETWORKS"] = "127.0.0.0/8"
 
 from compliance.settings import *  # noqa: E402, F403
+from compliance.settings import MIDDLEWARE as OF_THE_SITE  # noqa: E402
+
+MIDDLEWARE = ["tests.unglossed.unglossed", *OF_THE_SITE]
 
 # Argon2 takes a tenth of a second a login on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from auditor import plan
@@ -16,6 +18,13 @@ CONTRACT = {"Settings", "Payload", "Result"}
 SHARED = ("_shared", "sae")
 #: Words that stood for a heartbeat, a claim token and enqueueing.
 OLD_WORDS = ("keeper", "sign of life", "signs of life", "call_worker", "call_registrar")
+
+#: What is registered, approved, returned or run is a design; what is being written is a plan, kept as a draft.
+STRAYS = re.compile(
+    r"\b(?:approved?|registered|returned|retired|frozen|the same) (?:an? |the )?(?:plans?|drafts?)\b|\bof one plan\b"
+    r"|\b(?:plans?|drafts?) (?:is|was|were|that (?:is|are|was|were)) (?:approved|returned|retired)\b",
+    re.IGNORECASE,
+)
 
 
 def own_to_a_method(path: Path) -> bool:
@@ -75,3 +84,25 @@ def test_the_old_words_for_heartbeats_claims_and_queues_are_gone() -> None:
     files += [path for path in (ROOT / "docs").glob("*.md") if path.name != "glossary.md"]
     found = [(path.name, word) for path in files for word in OLD_WORDS if word in path.read_text()]
     assert found == []
+
+
+def sentences_of_pages() -> Iterator[tuple[str, str]]:
+    """Every text of a template, and every text in the code of the site that is no docstring, with where it stands."""
+    for path in sorted((ROOT / "compliance").rglob("*.html")):
+        text = re.sub(r"{%.*?%}|{#.*?#}", " ", path.read_text(), flags=re.DOTALL)
+        yield path.name, " ".join(re.sub(r"<[^>]*>", " ", text).split())
+    for path in sorted((ROOT / "compliance").rglob("*.py")):
+        if "migrations" in path.parts:
+            continue
+        tree = ast.parse(path.read_text())
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+                yield path.name, " ".join(node.value.split())
+
+
+def test_pages_call_a_design_a_design() -> None:
+    said = [*sentences_of_pages()]
+    assert len(said) > 5000
+    assert [(name, hit[0]) for name, text in said if (hit := STRAYS.search(text))] == []
+    assert STRAYS.search("It takes two audits of one plan.")

@@ -156,7 +156,7 @@ def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, acto
     Raises
     ------
     PermissionDenied
-        Without the permission to approve plans in that team.
+        Without the permission to approve designs in that team.
     StateError
         If it is not where this can follow, no reason is given, or the same person wrote or registered it.
     """

@@ -97,7 +97,7 @@ def live_page(request: HttpRequest, audit: Audit) -> HttpResponse:
 def fragment(request: HttpRequest, number: int) -> HttpResponse:
     """What changes; 286 ends the asking, and a finished audit has its page loaded anew."""
     audit = _audit(request, number)
-    answer = render(request, "dashboard/live_fragment.html", _context(request, audit))
+    answer = render(request, "dashboard/_live_part.html", _context(request, audit))
     if not audit.active:
         answer.status_code = STOP_POLLING
         answer["HX-Refresh"] = "true"

@@ -38,6 +38,7 @@ from compliance.models import Audit, ChainHead, FindingRecord, LanguageModel, La
 from compliance.models.audits import AuditQuerySet
 from compliance.tables.html import addresses
 from compliance.tables.pages import page_of
+from reports.unmoved import versions_sentence
 
 SHORT = 6
 
@@ -197,6 +198,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
         "undrawn": undrawn,
         "comparable": model_page.comparable(rows),
         "comparison": comparison,
+        "comparison_first": versions_sentence(comparison.measurements) if comparison else None,
         "compared": compared,
         "problem": problem,
     }

@@ -59,7 +59,7 @@ INCOMPLETE = "incomplete.json"
 WAIT_SECONDS = 1.0
 #: How often what is not a chunk is begun without an end before a person has to ask for it once more.
 MOST_ATTEMPTS = 3
-ON_THE_SITE = "Run audit on the site: the same plan, model and data"
+ON_THE_SITE = "Run audit on the site: the same design, model and data"
 
 
 @dataclass(frozen=True, kw_only=True)

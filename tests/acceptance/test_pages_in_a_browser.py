@@ -43,6 +43,7 @@ PICTURES = {
     "model": "/models/{model}/",
     "findings": "/findings/",
     "finding": "/findings/F-0001/",
+    "help": "/help/",
 }
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 TALLEST = 2600
@@ -99,6 +100,9 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "no case": "/audits/A-0003/cases/?outcome=invalid",
         "case": f"/audits/A-0003/cases/{case}/",
         "missing": "/audits/A-0009/",
+        "glossary": "/help/glossary/",
+        "document": "/help/findings/",
+        "long document": "/help/site/",
     }
 
 

@@ -143,6 +143,10 @@ SITE = {
     ),
     # A cookie and nothing else; whoever cannot log in may read the login page in German.
     "language/": Line("/language/", method="post", anybody=302, without=302, allowed=302),
+    # Whoever is logged in reads the documents, whatever their role.
+    "help/": Line("/help/", without=200),
+    "help/<slug:name>/": Line("/help/glossary/", without=200),
+    "help/pictures/<str:name>": Line("/help/pictures/home-light-1280.png", without=200),
     "login/": Line("/login/", anybody=200, without=302, allowed=302),
     "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
     "password/": Line("/password/", without=200),

@@ -69,7 +69,7 @@ def age(audit: Audit, days: int) -> None:
 def test_an_empty_installation_says_what_would_be_here(signed_in: Client) -> None:
     page = text_of(signed_in.get("/").content)
     assert page.count("Nothing waits for you") == 2
-    assert "It takes two finished, governed audits of one plan" in page
+    assert "It takes two finished, governed audits of one design" in page
     assert text_of(signed_in.get("/models/").content).count("No model here.") == 1
 
 

@@ -68,7 +68,7 @@ def test_a_long_word_is_cut_and_none_is_markup(signed_in: Client, finished: Audi
 def test_versions_that_do_not_fit_are_not_replaced_by_others(signed_in: Client, finished: Audit, asked: str) -> None:
     answer = signed_in.get(f"/models/{finished.model_id}/?{asked}")
     assert answer.status_code == 200
-    assert "expected two finished audits of one plan on the same data" in answer.content.decode()
+    assert "expected two finished audits of one design on the same data" in answer.content.decode()
     assert answer.context["comparison"] is None
 
 

@@ -26,7 +26,7 @@ def share(n: int, layer: int) -> Measurement:
     )
 
 
-@pytest.mark.parametrize(("n", "said"), [(1, "one application"), (4, "4 applications")])
+@pytest.mark.parametrize(("n", "said"), [(2, "2 applications"), (4, "4 applications")])
 def test_the_words_below_a_chart_say_that_it_illustrates(n: int, said: str) -> None:
     (shown,) = maps_of([share(n, layer) for layer in range(4)])
     assert shown.reading.endswith(f"An illustration, {said}: 24 and more would tell how it is in general.")
