@@ -137,7 +137,7 @@ def model(request: HttpRequest, number: int) -> HttpResponseBase:
     except InputError as error:
         undrawn = str(error)
     if chosen is None and (earlier or later):
-        line = _("{earlier} and {later}: expected two finished audits of one plan on the same data.")
+        line = _("{earlier} and {later}: expected two finished audits of one design on the same data.")
         problem = line.format(earlier=earlier or "–", later=later or "–")
     if chosen is not None:
         try:

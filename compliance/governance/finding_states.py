@@ -153,7 +153,7 @@ def _retest_clear(facts: Facts) -> str:
     if facts.retest is Retest.CLEAR:
         return ""
     words = facts.retest_words or _("was not retested")
-    return _("{words}; expected a retest of the same plan on a later version that no longer shows it").format(
+    return _("{words}; expected a retest of the same design on a later version that no longer shows it").format(
         words=words
     )
 

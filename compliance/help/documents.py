@@ -85,7 +85,7 @@ def _rendered(path: Path, _changed: int, known: tuple[tuple[str, str], ...]) -> 
     tokens = markdown.parse(path.read_text(encoding="utf-8"))
     title, tokens = _without_title(tokens, path.stem)
     headings = tuple(_anchored(tokens))
-    if path.stem == glossary.NAME:
+    if path.stem in glossary.NAMES:
         _name_rows(tokens)
     for token in tokens:
         if token.type == "inline":

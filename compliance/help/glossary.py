@@ -1,6 +1,6 @@
-"""The terms of docs/glossary.md: which words of a page lead there, and what they mean.
+"""The terms of docs/glossary.md and docs/glossary-de.md: which words of a page lead there, and what they mean.
 
-The document is the only list. Every row of its tables is an entry. Its first column names the terms that pages use; its
+The documents are the only lists. Every row of its tables is an entry. Its first column names the terms that pages use; its
 second column adds those of the field that are names (``LEACE``) or have several words (``flip rate``), because other
 ones are also everyday words. Terms in italics stand in the glossary and are never linked, for the same reason.
 """
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-NAME = "glossary"
+NAME, IN_GERMAN = "glossary", "glossary-de"
+NAMES = (NAME, IN_GERMAN)
 OF_THE_FIELD = "In the field"
-MEANING = ("What it is", "Means")
+MEANING = ("What it is", "Means", "Was es ist")
 _BETWEEN_TERMS = re.compile(r"[,;:()]")
 _CODE = re.compile(r"`[^`]*`")
 
@@ -95,9 +96,9 @@ def _plain(text: str) -> str:
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text.replace("*", "").replace("`", ""))
 
 
-def glossary_of(folder: Path) -> tuple[Entry, ...]:
-    """The entries of the glossary in a folder of documents; none where it is not installed."""
-    path = folder / f"{NAME}.md"
+def glossary_of(folder: Path, name: str = NAME) -> tuple[Entry, ...]:
+    """The entries of a glossary in a folder of documents; none where it is not installed."""
+    path = folder / f"{name}.md"
     try:
         changed = path.stat().st_mtime_ns
     except OSError:

@@ -13,10 +13,11 @@ from django.template.exceptions import TemplateSyntaxError
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from compliance.help.documents import title_of
 from compliance.help.fitting import FITTING
-from compliance.help.glossary import NAME, glossary_of
+from compliance.help.glossary import IN_GERMAN, NAME, Entry, glossary_of
 from compliance.help.glossing import gloss
 
 register = template.Library()
@@ -36,12 +37,18 @@ class Glossed(template.Node):
         if not getattr(context.get("user"), "is_authenticated", False):
             return html
         folder = Path(settings.DOCUMENT_FOLDER)
-        glossed = gloss(html, glossary_of(folder), address=reverse("help_document", args=[NAME]))
+        used: list[tuple[str, Entry]] = []
+        # A German page holds sentences of the record, which is in English: its words lead to the other glossary.
+        for name in (IN_GERMAN, NAME) if (get_language() or "").startswith("de") else (NAME,):
+            address = reverse("help_document", args=[name])
+            glossed = gloss(html, glossary_of(folder, name), address=address)
+            html = glossed.html
+            used += [(address, entry) for entry in glossed.used]
         # Links only: what was escaped still is.
-        shown = mark_safe(glossed.html)  # noqa: S308
+        shown = mark_safe(html)  # noqa: S308
         if not self.whole:
             return shown
-        below = {"used": glossed.used, "glossary": NAME, **_fitting(context, folder)}
+        below = {"used": used, **_fitting(context, folder)}
         return shown + render_to_string("help/_below.html", below)
 
 
