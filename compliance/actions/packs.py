@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from auditor.canonical import canonical_json
 from auditor.policies.packs import PolicyPack, catalogue
+from compliance.actions.permitted import permitted
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import PolicyPackReview, PolicyPackVersion
@@ -45,9 +46,12 @@ def review_pack(*, pack: PolicyPackVersion, due: date, note: str, actor: Actor) 
 
     Raises
     ------
+    NotPermitted
+        Without the permission to review policy packs in any team.
     StateError
         If the day is past.
     """
+    permitted(actor, "review_policypackversion", None)
     lock_chain()
     if due <= timezone.now().date():
         raise StateError(f"{pack}: {due:%d %b %Y} is past; expected a date in the future")

@@ -22,6 +22,7 @@ from auditor.exceptions import DataError, InputError
 from auditor.proposals import has_fields
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.actions.registrations import PERMISSIONS
 from compliance.dashboard.list_pages import list_page
 from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError
@@ -54,7 +55,6 @@ READING = """# How the file is read: take out the # before a key that the line a
 # delimiter = ";"
 # encoding = "cp1252"
 """
-PERMISSIONS = {Registration.MODEL: "add_languagemodelversion", Registration.DATA: "add_datasetversion"}
 
 
 def page(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
