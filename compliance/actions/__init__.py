@@ -27,10 +27,13 @@ from compliance.actions.audits import (
 from compliance.actions.exports import export_file, may_export, require_export, view_evidence
 from compliance.actions.findings import (
     answer_finding,
+    decline_rejection,
     download_attachment,
+    end_acceptance,
     move_finding,
     note_finding,
     propose_rejection,
+    rate_finding,
 )
 from compliance.actions.kept_forms import keep_form, let_go_of_form, written_by
 from compliance.actions.notices import (
@@ -117,8 +120,10 @@ __all__ = [
     "decide_on_design",
     "decide_on_language_model",
     "decide_on_version",
+    "decline_rejection",
     "describe_language_model",
     "download_attachment",
+    "end_acceptance",
     "end_other_sessions",
     "end_session",
     "end_upload",
@@ -163,6 +168,7 @@ __all__ = [
     "propose_rejection",
     "propose_system",
     "propose_version",
+    "rate_finding",
     "register_data",
     "register_draft",
     "register_model",

@@ -14,13 +14,17 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from auditor.canonical import sha256_bytes
+from auditor.records import Severity
 from compliance.access import permissions as access
 from compliance.access.roles import Role, roles_with
+from compliance.actions.attachment_room import check_room
 from compliance.actions.persons import is_person
 from compliance.actions.retests import RetestSays, newest_retest
-from compliance.actions.sightings import expire, let_go_of_rejection
+from compliance.actions.sightings import expire, let_go_of_rejection, reopen
 from compliance.exceptions import StateError
 from compliance.governance.attachments import file_name, hand_out, take_in
+from compliance.governance.deadlines import allowed_until
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.governance.finding_states import (
     ANSWERED_IN,
@@ -47,6 +51,7 @@ PERMISSIONS: Mapping[Role, str] = MappingProxyType(
     }
 )
 ANSWER, VALIDATE, WRITE = PERMISSIONS[Role.MODEL_OWNER], PERMISSIONS[Role.VALIDATOR], "add_findingnote"
+ACCEPT = PERMISSIONS[Role.APPROVER]
 DESCRIBED = "language_model.described"
 SENT_BACK = "finding.sent_back"
 #: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
@@ -64,6 +69,10 @@ OWNER_SIDE = (
     ),
 )
 LONGEST = 10_000
+#: Within which the same words, or the same file, of the same person are one note that was sent twice.
+SENT_TWICE = timedelta(minutes=10)
+#: States that rest on an owner, a day and a plan: what led there may be changed, and is not taken away.
+PLANNED = (FindingState.ACTION_PLANNED, FindingState.IN_REMEDIATION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +118,7 @@ def move_finding(
         If no way leads there, it was changed since it was read, or one of its guards refuses; in one line.
     """
     way = _begun(record, actor, to)
-    if revision is not None and record.revision != revision:
-        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
+    _unchanged(record, revision)
     said = _text(record, said)
     if way.target is FindingState.REJECTED_WITH_RATIONALE:
         said = record.rejection_reason
@@ -161,6 +169,106 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
 
 
 @transaction.atomic
+def decline_rejection(*, record: FindingRecord, reason: str, revision: int | None = None, actor: Actor) -> None:
+    """Leave a proposed rejection: the finding stays open and is answered. Whoever proposed it may take it back so.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to reject findings.
+    StateError
+        If none is proposed, the person answers for it, no reason is given, or it was changed since it was read.
+    """
+    _begin(record, actor, VALIDATE)
+    _unchanged(record, revision)
+    reason = _text(record, reason)
+    if not record.rejection_by:
+        raise StateError(f"{record}: has not been proposed for rejection; expected a proposal to decline")
+    facts = facts_of(record, actor, said=reason)
+    for guard in (Guard.NOT_THE_OWNER, Guard.RATIONALE):
+        if words := Transition.check(guard, facts):
+            raise StateError(f"{record}: {words}")
+    payload = {"said": reason, **let_go_of_rejection(record)}
+    record.revision += 1
+    record.save()
+    _tell(actor, "finding.rejection_declined", record, payload)
+
+
+@transaction.atomic
+def rate_finding(
+    *, record: FindingRecord, severity: str, reason: str, revision: int | None = None, actor: Actor
+) -> None:
+    """Say that a finding is more or less grave than the audit that saw it says. The audit's own row stays as it is.
+
+    A milder rating takes nothing back: what may be accepted, and by which day it is remedied, still follow from the
+    gravest severity at which an audit saw it since it was opened. A graver one allows less time, from this day.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to validate findings.
+    StateError
+        If it is settled, the person answers for it, no reason is given, it is rated so already, the severity is
+        unknown, or it was changed since it was read.
+    """
+    _begin(record, actor, VALIDATE)
+    _unchanged(record, revision)
+    reason = _text(record, reason)
+    if severity not in {level.value for level in Severity}:
+        expected = ", ".join(level.value for level in Severity)
+        raise StateError(f"{record}: {severity[:40]!r} is no severity; expected one of: {expected}")
+    if not record.stands.live:
+        raise StateError(f"{record}: is {_where(record)}; expected one that is not settled")
+    facts = facts_of(record, actor, said=reason)
+    for guard in (Guard.NOT_THE_OWNER, Guard.RATIONALE):
+        if words := Transition.check(guard, facts):
+            raise StateError(f"{record}: {words}")
+    if severity == record.severity:
+        raise StateError(f"{record}: is rated {severity} already; expected another severity")
+    payload: dict[str, Any] = {"from": record.severity, "severity": severity, "said": reason}
+    rank = Severity(severity).rank
+    if rank > record.severity_rank:
+        # Whoever proposed to reject it did so of less than it is now.
+        payload |= let_go_of_rejection(record)
+        allowed = allowed_until(severity, seen=timezone.now().date())
+        days = [day for day in (record.allowed_until, allowed) if day is not None]
+        record.allowed_until = min(days, default=None)
+    record.severity, record.severity_rank = severity, rank
+    record.revision += 1
+    record.save()
+    _tell(actor, "finding.rated", record, payload)
+
+
+@transaction.atomic
+def end_acceptance(*, record: FindingRecord, reason: str, revision: int | None = None, actor: Actor) -> None:
+    """Take back the acceptance of a risk before its day: the finding is open again.
+
+    Raises
+    ------
+    PermissionDenied
+        Without an account, or without the permission to accept risks.
+    StateError
+        If its risk is not accepted, no reason is given, or it was changed since it was read.
+    """
+    _begin(record, actor, ACCEPT)
+    _unchanged(record, revision)
+    reason = _text(record, reason)
+    if record.stands is not FindingState.RISK_ACCEPTED or record.accepted_until is None:
+        raise StateError(f"{record}: is {_where(record)}; expected one whose risk is accepted")
+    if words := Transition.check(Guard.RATIONALE, facts_of(record, actor, said=reason)):
+        raise StateError(f"{record}: {words}")
+    payload = {
+        "from": FindingState.RISK_ACCEPTED,
+        "to": FindingState.OPEN,
+        "accepted_until": record.accepted_until.isoformat(),
+        "said": reason,
+    }
+    reopen(record)
+    record.save()
+    _tell(actor, "finding.acceptance_revoked", record, payload)
+
+
+@transaction.atomic
 def answer_finding(
     *,
     record: FindingRecord,
@@ -184,7 +292,7 @@ def answer_finding(
         Without an account, or without the permission to answer findings.
     StateError
         If nothing is answered any more where it stands, somebody else changed it in the meantime, the owner does not
-        answer findings in its team, or the day is past.
+        answer findings in its team, the day is past, or what a planned action rests on would be taken away.
     """
     _begin(record, actor, ANSWER)
     if record.stands not in ANSWERED_IN:
@@ -195,6 +303,10 @@ def answer_finding(
         raise StateError(f"{record}: {owner} does not answer findings in {record.team}; expected a member who does")
     if due is not None and due != record.due and due < timezone.now().date():
         raise StateError(f"{record}: {due:%d %b %Y} is past; expected a day to come")
+    if record.stands in PLANNED:
+        left = {"owner": owner, "due date": due, "remediation plan": remediation.strip()}
+        if missing := [name for name, value in left.items() if not value]:
+            raise StateError(f"{record}: is {_where(record)} and would have no {missing[0]}; expected one to stay set")
     before = _answers(record)
     record.owner, record.due = owner, due
     record.response, record.remediation = _text(record, response), _text(record, remediation)
@@ -218,7 +330,7 @@ def note_finding(
     purpose: NotePurpose = NotePurpose.COMMENT,
     actor: Actor,
 ) -> FindingNote:
-    """Add a comment, a file, or both; nobody changes it afterwards.
+    """Add a comment, a file, or both; nobody changes it afterwards. Sent twice, it is added once.
 
     Parameters
     ----------
@@ -232,7 +344,8 @@ def note_finding(
     PermissionDenied
         Without an account, or without the permission.
     StateError
-        If it says nothing, the file is not one that is taken in, or evidence of a fix is given where none is asked for.
+        If it says nothing, the file is not one that is taken in or finds no room, or evidence of a fix is given where
+        none is asked for.
     """
     fix = purpose is NotePurpose.FIX
     _begin(record, actor, ANSWER if fix else WRITE)
@@ -243,9 +356,17 @@ def note_finding(
         raise StateError(f"{record}: no file is attached; expected one that shows the fix")
     if content is None and not text:
         raise StateError(f"{record}: the comment is empty; expected a sentence or a file")
-    attached = {}
+    attached: dict[str, Any] = {}
     if content is not None:
-        attached = {"file_name": file_name(name), "sha256": take_in(name, content), "size": len(content)}
+        called = file_name(name)
+        check_room(record, name=called, sha256=sha256_bytes(content), size=len(content))
+        attached = {"file_name": called, "sha256": take_in(name, content), "size": len(content)}
+    before = record.notes.filter(
+        text=text, purpose=purpose, sha256=attached.get("sha256", ""), written_by=actor.name,
+        written_by_user=actor.user, written_at__gt=timezone.now() - SENT_TWICE,
+    ).first()  # fmt: skip
+    if before is not None:
+        return before
     note = FindingNote.objects.create(
         record=record, purpose=purpose, text=text, written_by=actor.name, written_by_user=actor.user, **attached
     )
@@ -309,6 +430,7 @@ def facts_of(
     return Facts(
         owner=record.owner_id is not None,
         due=record.due is not None,
+        plan=bool(record.remediation.strip()),
         fix_attached=record.stands is FindingState.IN_REMEDIATION and fixes.exists(),
         critical=any(Guard.NOT_CRITICAL in way.guards for way in ways_from(record.stands)) and record.critical,
         answers_for_it=answers_for(record, actor),
@@ -377,6 +499,11 @@ def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
     lock_chain()
     record.refresh_from_db()
     expire(record)
+
+
+def _unchanged(record: FindingRecord, revision: int | None) -> None:
+    if revision is not None and record.revision != revision:
+        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
 
 
 def _some_role(record: FindingRecord, actor: Actor) -> None:

@@ -62,6 +62,7 @@ SAID = {
     "evidence.downloaded": "evidence downloaded",
     "evidence.viewed": "evidence read",
     "finding.acceptance_expired": "opened again: the acceptance ran until {accepted_until}",
+    "finding.acceptance_revoked": "acceptance ended before its day, {accepted_until}: {said}",
     "finding.acknowledged": "acknowledged",
     "finding.action_planned": "action planned",
     "finding.answered": "answered",
@@ -71,8 +72,10 @@ SAID = {
     "finding.fix_attached": "evidence of the fix attached: {file_name}",
     "finding.in_remediation": "remediation started",
     "finding.opened": "opened by {audit} at severity {severity}",
+    "finding.rated": "severity rated from {from} to {severity}: {said}",
     "finding.ready_for_validation": "handed over for validation",
     "finding.rejected_with_rationale": "rejection confirmed, as {rejection_proposed_by} proposed: {said}",
+    "finding.rejection_declined": "rejection that {rejection_proposed_by} proposed declined: {said}",
     "finding.rejection_proposed": "rejection proposed: {said}",
     "finding.reopened": "seen again in {audit} and opened again, from {from}",
     "finding.retest_requested": "retest asked for: {audit}",
@@ -134,6 +137,9 @@ SAID = {
 KINDS = {
     "finding.reopened": "seen again and opened again",
     "finding.acceptance_expired": "opened again, as an acceptance has ended",
+    "finding.acceptance_revoked": "acceptance ended before its day",
+    "finding.rated": "severity rated anew",
+    "finding.rejection_declined": "proposed rejection declined",
 }
 FIELDS = {"owner": "owner", "due": "due date", "response": "response", "remediation": "remediation plan"}
 NUMBERED = re.compile(r"(?P<letter>[AF])-[0-9]{4,9}")

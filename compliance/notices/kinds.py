@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ from compliance.models import (
     SystemListing,
 )
 
-ANSWER, VALIDATE, ACCEPT = "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
+RUN, ANSWER, VALIDATE, ACCEPT = "run_audit", "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
 SOON = timedelta(days=30)
 """How long before it ends people are told of an acceptance."""
 
@@ -61,9 +61,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "finding_assigned": Kind(label="A finding was given to me", event="A finding was given to its owner"),
         "finding_answered": Kind(label="A finding was answered", event="A finding was answered", mailed=False),
+        "finding_rated": Kind(label="A finding of mine was rated anew", event="A finding was rated anew", mailed=False),
         "finding_to_decide": Kind(
             label="A finding waits for a second person", event="A finding waits for a second person"
         ),
+        "retest_wanted": Kind(label="A finding waits for its retest", event="A finding waits for its retest"),
         "finding_returned": Kind(label="A finding of mine was sent back", event="A finding was sent back"),
         "finding_settled": Kind(
             label="A finding of mine was closed, accepted or rejected",
@@ -223,6 +225,20 @@ def _answered(told: Told) -> Iterator[Occasion]:
     if told.payload.keys() & {"response", "remediation"}:
         people = holders(record.team_id, VALIDATE)
         yield _finding(told, record, kind="finding_answered", said="was answered", people=people, permission=VALIDATE)
+
+
+def _handed_over(told: Told) -> Iterator[Occasion]:
+    """A decision on its fix takes a retest: whoever may run one is told too, unless they decide anyway."""
+    record = _record(told)
+    if record is None:
+        return
+    deciding = holders(record.team_id, VALIDATE) - {record.owner_id}
+    said = "waits for a decision on its fix"
+    yield _finding(told, record, kind="finding_to_decide", said=said, people=deciding, permission=VALIDATE)
+    people = holders(record.team_id, RUN) - deciding
+    retest = _finding(told, record, kind="retest_wanted", said="waits for its retest", people=people, permission=RUN)
+    # A webhook is told of an occasion once: this is another one than the decision.
+    yield replace(retest, key=f"{told.key}, retest")
 
 
 def _to_decide(said: str) -> Callable[[Told], Iterator[Occasion]]:
@@ -398,7 +414,10 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "finding.reopened": _opened("was opened again"),
         "finding.acceptance_expired": _opened("is open again: its acceptance has ended"),
         "finding.answered": _answered,
-        "finding.ready_for_validation": _to_decide("waits for a decision on its fix"),
+        "finding.acceptance_revoked": _opened("is open again: its acceptance was taken back"),
+        "finding.ready_for_validation": _handed_over,
+        "finding.rated": _to_owner("finding_rated", "was rated anew"),
+        "finding.rejection_declined": _opened("stays open: its rejection was declined"),
         "finding.rejection_proposed": _to_decide("waits for a second person: a rejection was proposed"),
         "finding.sent_back": _to_owner("finding_returned", "was sent back to you"),
         "finding.closed_validated": _to_owner("finding_settled", "was closed"),

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
-from compliance.dashboard.links import cases_link
+from compliance.dashboard.links import cases_behind
 from compliance.models import Audit
 from compliance.tables.described import Table
 from compliance.tables.html import addresses, table_html
@@ -206,4 +206,4 @@ def files_of(context: Context, name: str) -> SafeString:
 @register.simple_tag
 def cases_of(audit: Audit, item: Measurement) -> str:
     """The address of the cases behind a number."""
-    return cases_link(audit, item.cases)
+    return cases_behind(audit, item)

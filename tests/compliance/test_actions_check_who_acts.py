@@ -55,10 +55,14 @@ GUARDED: dict[str, Callable[[Rows, Actor], object]] = {
     "decide_on_version": lambda r, who: actions.decide_on_version(
         proposal=r["versiondecision"], approve=False, reason="no", actor=who
     ),
+    "decline_rejection": lambda r, who: actions.decline_rejection(
+        record=r["findingrecord"], reason="x", actor=who
+    ),
     "describe_language_model": lambda r, who: actions.describe_language_model(
         language_model=r["languagemodel"], description={"owner": "somebody else"}, actor=who
     ),
     "download_attachment": lambda r, who: actions.download_attachment(note=r["findingnote"], actor=who),
+    "end_acceptance": lambda r, who: actions.end_acceptance(record=r["findingrecord"], reason="x", actor=who),
     "end_webhook": lambda r, who: actions.end_webhook(webhook=r["webhook"], actor=who),
     "erase_system_key": lambda r, who: actions.erase_system_key(listing=r["systemlisting"], actor=who),
     "export_file": lambda r, who: actions.export_file(audit=r["audit"], name="report.pdf", actor=who),
@@ -93,6 +97,9 @@ GUARDED: dict[str, Callable[[Rows, Actor], object]] = {
     ),
     "propose_version": lambda r, who: actions.propose_version(
         version=r["languagemodelversion"], audits=[], reason="x", actor=who
+    ),
+    "rate_finding": lambda r, who: actions.rate_finding(
+        record=r["findingrecord"], severity="low", reason="x", actor=who
     ),
     "register_draft": lambda r, who: actions.register_draft(draft=r["plandraft"], plan=make_plan("x"), actor=who),
     "register_plan": lambda r, who: actions.register_plan(plan=make_plan("x"), team=r["team"], actor=who),

@@ -136,7 +136,7 @@ def test_audit_home_and_model_lead_to_the_record_and_say_where_it_stands(finishe
 
 ROLES_AND_BUTTONS = {
     (Role.MODEL_OWNER,): ["Acknowledge", "Answer", "Comment or attach"],
-    (Role.VALIDATOR,): ["Propose a rejection", "Comment or attach"],
+    (Role.VALIDATOR,): ["Propose a rejection", "Rate the severity anew", "Comment or attach"],
     (Role.APPROVER,): ["Comment or attach"],
     (Role.COMPLIANCE_OFFICER,): ["Comment or attach", "Retest"],
     (Role.INTERNAL_AUDIT,): [],
