@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -22,9 +22,11 @@ from compliance.models import (
     Event,
     FindingRecord,
     Membership,
+    Notice,
     PlanDraft,
     PlanVersion,
     Registration,
+    RegistrationState,
     Release,
     SystemListing,
 )
@@ -32,6 +34,8 @@ from compliance.models import (
 RUN, ANSWER, VALIDATE, ACCEPT = "run_audit", "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
 SOON = timedelta(days=30)
 """How long before it ends people are told of an acceptance."""
+UNDESCRIBED = timedelta(days=2)
+"""How long a table may wait for its columns to be described before who sent it is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             label="A system waits for a second administrator", event="A system waits for a second administrator"
         ),
         "registration_failed": Kind(label="A registration of mine failed", event="A registration failed"),
+        "table_waits": Kind(
+            label="A table of mine waits for its columns to be described",
+            event="A table waits for its columns to be described",
+        ),
         "audit_finished": Kind(label="An audit that I asked for finished", event="An audit finished"),
         "audit_halted": Kind(
             label="An audit that I asked for failed, paused or was stopped",
@@ -66,6 +74,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             label="A finding waits for a second person", event="A finding waits for a second person"
         ),
         "retest_wanted": Kind(label="A finding waits for its retest", event="A finding waits for its retest"),
+        "finding_overdue": Kind(label="A finding is overdue", event="A finding is overdue"),
         "finding_returned": Kind(label="A finding of mine was sent back", event="A finding was sent back"),
         "finding_settled": Kind(
             label="A finding of mine was closed, accepted or rejected",
@@ -381,6 +390,58 @@ def _acceptances(today: date) -> Iterator[Occasion]:
         )
 
 
+def _untold(keys: Iterable[str]) -> set[str]:
+    """Those of which nobody was told yet: what was told of is looked up once, however much of it there is."""
+    wanted = set(keys)
+    return wanted - set(Notice.objects.filter(key__in=wanted).order_by().values_list("key", flat=True).distinct())
+
+
+def _overdue(today: date) -> Iterator[Occasion]:
+    """Findings whose day is past, to their owner, else to whoever answers findings; once for each such day."""
+    rows = FindingRecord.objects.overdue(today).only("serial", "team", "title", "owner", "due", "allowed_until")
+    late = {f"{row.number} overdue since {row.due_on}": row for row in rows.order_by("pk")}
+    answering: dict[int, frozenset[int]] = {}
+    for key in sorted(_untold(late)):
+        row = late[key]
+        if row.owner_id is None and row.team_id not in answering:
+            answering[row.team_id] = holders(row.team_id, ANSWER)
+        yield Occasion(
+            key=key,
+            kind="finding_overdue",
+            team=row.team_id,
+            subject="findingrecord",
+            subject_id=row.pk,
+            words=f"{row.number} is overdue since {row.due_on:%d %b %Y}",
+            title=row.title,
+            link=row.get_absolute_url(),
+            people=answering[row.team_id] if row.owner_id is None else frozenset({row.owner_id}),
+            permission=ANSWER if row.owner_id is None else "",
+        )
+
+
+def _tables(today: date) -> Iterator[Occasion]:
+    """Tables that were sent and not described for some days, to who sent them, once."""
+    sent = datetime.combine(today - UNDESCRIBED, time(), tzinfo=UTC)
+    waiting = Registration.objects.filter(
+        state=RegistrationState.MAPPING, created_at__lt=sent, requested_by_user__isnull=False
+    )
+    rows = {f"{row.event_object} waits": row for row in waiting.defer("mapping", "look").order_by("pk")}
+    for key in sorted(_untold(rows)):
+        row = rows[key]
+        if row.requested_by_user_id is not None:
+            yield Occasion(
+                key=key,
+                kind="table_waits",
+                team=row.team_id,
+                subject="registration",
+                subject_id=row.pk,
+                words="A table waits for its columns to be described",
+                title=row.name,
+                link=reverse("registration", args=[row.public_id]),
+                people=frozenset({row.requested_by_user_id}),
+            )
+
+
 def _serial(name: str) -> int:
     """``A-0001``, ``F-0001``: the number."""
     return _key(name.replace("-", " "))
@@ -406,6 +467,7 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "plan.decided": _decided,
         "system.proposed": _system,
         "registration.failed": _registration,
+        "registration.upload_ended": _registration,
         "audit.finished": lambda told: _audit(told, "audit_finished", "finished"),
         "audit.failed": lambda told: _audit(told, "audit_halted", "failed"),
         "audit.paused": lambda told: _audit(told, "audit_halted", "paused"),
@@ -427,4 +489,4 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "audit.release_withdrawn": _released("past release", "is released to you no more"),
     }
 )
-REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances,)
+REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances, _overdue, _tables)
