@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from compliance.actions.permitted import permitted
-from compliance.exceptions import StateError
+from compliance.exceptions import OvertakenError, StateError
 from compliance.execution.dispatch import enqueue_registration
 from compliance.execution.heartbeats import lease, silent
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -194,17 +194,32 @@ def keep_look(*, registration: Registration, look: dict[str, Any]) -> None:
 
 
 @transaction.atomic
-def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor: Actor) -> None:
+def keep_mapping(
+    *, registration: Registration, mapping: str, ready: bool, read: str | None = None, actor: Actor
+) -> None:
     """Keep what somebody said the columns mean, right or wrong; ``ready`` asks for the data set to be registered.
+
+    Parameters
+    ----------
+    read
+        `Registration.revision` of what was read before; ``None`` writes over whatever stands there.
 
     Raises
     ------
     NotPermitted
         Without the permission to register data sets in its team.
     StateError
-        If it is registered, or on its way.
+        If it is registered, or on its way; `OvertakenError` if somebody else said something, or put another file in
+        its place, since it was read.
     """
     _allow(registration, actor)
+    lock_chain()  # two who say something at once follow each other
+    now = Registration.objects.get(pk=registration.pk)
+    if read is not None and now.revision != read and now.mapping != mapping:
+        raise OvertakenError(
+            f"{registration}: somebody else described its columns in the meantime, or put another file in its place; "
+            "expected your changes on top of theirs"
+        )
     _move(registration, State.MAPPING, mapping=mapping, error="")
     if ready:
         _move(registration, State.WAITING)

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from auditor.canonical import sha256_json
 from auditor.data_sources import DEMONSTRATION
 from compliance.execution.heartbeats import lease, silent
 from compliance.models.rows import TeamRows
@@ -88,6 +89,11 @@ class Registration(models.Model):
     def event_object(self) -> str:
         """What events call it."""
         return f"registration {self.pk}"
+
+    @property
+    def revision(self) -> str:
+        """Names what is said of its columns, and of which file: whoever read that changes that, and nothing else."""
+        return sha256_json([self.file, self.mapping])
 
     @property
     def left_behind(self) -> bool:

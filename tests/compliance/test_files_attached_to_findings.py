@@ -93,9 +93,7 @@ def test_files_of_a_finding_and_of_a_team_have_so_much_room_and_no_more(settings
     )
     actions.note_finding(record=record, text="The same once more.", name="c.txt", content=content, actor=writes)
     settings.FINDING_FILES_BYTES, settings.TEAM_FINDING_FILES_BYTES = 9 << 20, 1 << 20
-    with pytest.raises(
-        StateError, match="the files of team .* expected a smaller file, or a larger PLUMBLINE_TEAM_FIN"
-    ):
+    with pytest.raises(StateError, match=r"the files of team .*a larger PLUMBLINE_TEAM_FINDING_FILES_MB"):
         actions.note_finding(record=record, name="b.txt", content=content + b"y", actor=writes)
     assert {note.file_name for note in FindingNote.objects.all()} == {"a.txt", "c.txt"}
 
