@@ -40,6 +40,7 @@ from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit, MeasurementRow, Release, Sighting
 from compliance.tables.described import Table
 from compliance.tables.html import AS, asked_of
+from compliance.tables.lists import chosen_columns, offered_columns
 from compliance.tables.pages import file_asked_for, page_of
 from reports import sections, wording
 from reports.canvas import Chart
@@ -191,11 +192,17 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
     def every() -> Iterator[dict[str, Any]]:
         return case_pages.every_case(evidence, asked)
 
-    if asked.paired:
-        tables.append(case_tables.pairs_table(row, asked, found, every, opened=opened))
-    else:
-        tables.append(case_tables.singles_table(row, found, every))
-    context["list_name"] = tables[-1].name
+    def table_of(asked: case_pages.CaseFilter) -> Table:
+        if asked.paired:
+            return case_tables.pairs_table(row, asked, found, every, opened=opened)
+        return case_tables.singles_table(row, found, every)
+
+    # Which columns there are to choose from, the table says; its links then carry those that were chosen.
+    columns = chosen_columns(request.GET, table_of(asked))
+    context["asked"] = asked = replace(asked, columns=columns)
+    table = replace(table_of(asked), chosen=frozenset(columns) if columns else None)
+    tables.append(table)
+    context |= {"list_name": table.name, "offered": offered_columns(table)}
     return page_of(request, "compliance/cases.html", context, tables)
 
 

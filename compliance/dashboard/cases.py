@@ -15,6 +15,7 @@ from django.http import Http404, QueryDict
 from auditor.records import Outcome
 from compliance.dashboard.asked import SHOWN_CHARACTERS, choice, unknown
 from compliance.dashboard.evidence import EvidenceFolder
+from compliance.tables.html import COLUMN
 
 PAGE = 25
 SLICE = 1_000
@@ -36,6 +37,7 @@ class CaseFilter:
     outcome: str = ""
     flipped: str = ""
     cut_off: float | None = None
+    columns: tuple[str, ...] = ()
     page: int = 1
 
     @property
@@ -53,7 +55,8 @@ class CaseFilter:
             "flipped": self.flipped if self.paired else "",
             "cut_off": str(self.cut_off) if self.paired and self.cut_off is not None else "",
         }
-        return urlencode({key: value for key, value in values.items() if value})
+        pairs = [(key, value) for key, value in values.items() if value]
+        return urlencode([*pairs, *((COLUMN, name) for name in self.columns)])
 
 
 @dataclass(frozen=True, kw_only=True)

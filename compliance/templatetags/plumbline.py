@@ -146,7 +146,7 @@ def arm(value: str) -> str:
 
 @register.filter
 def outcome(value: str | None) -> str:
-    """What became of a case: ``favourable``, ``adverse``, ``cannot be read``."""
+    """What became of a case: ``favourable``, ``adverse``, ``neither answer``."""
     return OUTCOME_LABELS.get(value or "", words(value))
 
 
