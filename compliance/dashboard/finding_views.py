@@ -217,6 +217,8 @@ def file(request: HttpRequest, number: int, pk: int) -> HttpResponse:
     row = FindingNote.objects.for_user(request.user).filter(record=record, pk=pk).exclude(sha256="").first()
     if row is None:
         raise Http404("no such file")
+    if request.method == "HEAD":  # nothing is taken
+        return HttpResponse(content_type="application/octet-stream", headers={"Content-Length": str(row.size)})
     try:
         content = actions.download_attachment(note=row, actor=site_actor(request))
     except ComplianceError as error:

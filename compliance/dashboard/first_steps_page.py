@@ -290,9 +290,9 @@ def _model(team: Team, made: LanguageModelVersion | None, asked: Registration | 
     )
     if made is not None:
         page = reverse("admin:compliance_languagemodelversion_change", args=[made.pk])
-        return replace(
-            step, stage="done", note=f"{made.language_model.name}, {made.source}", more=page, more_words="Its record"
-        )
+        note = f"{made.language_model.name}, {made.source}"
+        words = step.words if made.source == demonstration.MODEL else "What your team registered to be audited."
+        return replace(step, stage="done", words=words, note=note, more=page, more_words="Its record")
     return _on_its_way(step, asked)
 
 
@@ -310,7 +310,12 @@ def _data(team: Team, made: DataSetVersion | None, asked: Registration | None) -
     if made is not None:
         page = reverse("admin:compliance_datasetversion_change", args=[made.pk])
         note = f"{made.name}, {count(made.rows)} applications"
-        return replace(step, stage="done", note=note, more=page, more_words="Its record")
+        words = (
+            step.words
+            if made.source == demonstration.DATA
+            else "The table that your team registered last, with the meaning of its fields."
+        )
+        return replace(step, stage="done", words=words, note=note, more=page, more_words="Its record")
     return _on_its_way(step, asked)
 
 

@@ -15,6 +15,8 @@ from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
 MASKED_ROLES = frozenset({"id", "protected", "protected_proxy", "proxy"})
+#: One name for each kind of proxy, wherever a role is named.
+PROXY_WORDS = {"protected_proxy": "Says nearly who somebody is", "proxy": "Proxy, such as a place"}
 PREVIEW_ROWS = 10
 SHOWN_CHARACTERS = 60
 

@@ -15,7 +15,7 @@ from auditor.mappings import EMPTY, REPEATS, code_of
 from auditor.recognition import MASK, without_examples
 from compliance.form_fields import one_way_lines
 from compliance.registry.column_facts import SMALL, ColumnFacts
-from compliance.registry.columns import MASKED_ROLES
+from compliance.registry.columns import MASKED_ROLES, PROXY_WORDS
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
 from compliance.registry.mapping_rows import values_of as boxes_of
 from compliance.registry.mapping_sides import OF_A_FIELD, plain_of, row_of
@@ -26,8 +26,7 @@ A_PAGE = 20  # columns; with their codes fewer boxes than a form may have
 ROLE_WORDS = {
     "predictor": "Predictor",
     "protected": "Protected attribute",
-    "protected_proxy": "Says nearly who somebody is",
-    "proxy": "Proxy, such as a place",
+    **PROXY_WORDS,
     "recorded": "Known after the decision",
     "outcome": "Outcome",
     "id": "Id of the row",

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from auditor.run_record import MappedField
 from compliance.models import Registration, SystemListing
+from compliance.registry.columns import PROXY_WORDS
 from compliance.tables.described import Column, Table
 from reports import numbers
 
@@ -107,8 +108,7 @@ def fields_table(fields: Iterable[Any], *, address: str) -> Table:
 ROLES = {
     "predictor": "Given to the model",
     "protected": "Protected",
-    "protected_proxy": "Protected, and stands for another protected one",
-    "proxy": "Stands for a protected one",
+    **PROXY_WORDS,
     "recorded": "Recorded, not given to the model",
     "outcome": "Outcome",
     "id": "Identifier",

@@ -145,6 +145,12 @@ def arm(value: str) -> str:
 
 
 @register.filter
+def p_printed(text: str) -> str:
+    """A recorded sentence with its p-values in print: ``p < .001`` for ``p = 0.0001``."""
+    return wording.with_p_values(text)
+
+
+@register.filter
 def outcome(value: str | None) -> str:
     """What became of a case: ``favourable``, ``adverse``, ``neither answer``."""
     return OUTCOME_LABELS.get(value or "", words(value))
