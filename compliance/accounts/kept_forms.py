@@ -92,8 +92,8 @@ class KeptForms:
 def kept_or_none(request: HttpRequest) -> HttpResponse | None:
     """For a form whose token is another session's: the page again, filled in; ``None`` if it did not come from here.
 
-    A page that was opened before somebody logged in anew, in another window, sends such a token. What one person wrote is
-    never kept for another who logged in since: the token says whose page it was.
+    A page that was opened before somebody logged in anew, in another window, sends such a token. What one person wrote
+    is never kept for another who logged in since: the token says whose page it was.
     """
     if not request.user.is_authenticated or request.method != "POST" or not _is_kept(request):
         return None
