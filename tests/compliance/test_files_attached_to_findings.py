@@ -150,3 +150,16 @@ def test_a_file_of_another_finding_or_team_is_not_there(client: Client) -> None:
     note = FindingNote.objects.get()
     assert client.get(f"/findings/{other.number}/files/{note.pk}/").status_code == 404
     assert client.get(f"/findings/{record.number}/files/{note.pk + 1}/").status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_request_that_asks_only_for_the_head_of_a_file_is_no_download(client: Client) -> None:
+    record, person = open_finding(), make_person("writer", default_team(), [Role.MODEL_OWNER])
+    note = actions.note_finding(record=record, name="a.txt", content=b"done", actor=actor_of(person))
+    client.force_login(person)
+    at = f"/findings/{record.number}/files/{note.pk}/"
+    answer = client.head(at)
+    assert (answer.status_code, answer["Content-Length"]) == (200, "4")
+    assert not Event.objects.filter(action="finding.file_downloaded").exists()
+    assert client.get(at).content == b"done"
+    assert Event.objects.filter(action="finding.file_downloaded").count() == 1

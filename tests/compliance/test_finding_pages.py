@@ -323,3 +323,11 @@ def test_the_command_lists_shows_rejects_and_says_what_is_wrong_in_one_line(caps
         assert len(said.splitlines()) == 1
     with pytest.raises(CommandError, match="choose from 'live', 'open', 'acknowledged'"):
         call_command("findings", "list", "--state", "shut")
+
+
+def test_p_values_on_the_page_are_printed_as_reports_print_them() -> None:
+    open_finding(condition="Approvals fall, adjusted p = 0.0001.", effect="Fewer are approved (p = 0.034).")
+    text = text_of(browser(Role.INTERNAL_AUDIT).get("/findings/F-0001/").content)
+    assert "adjusted p < .001" in text
+    assert "(p = .034)" in text
+    assert "0.0001" not in text
