@@ -25,15 +25,13 @@ from compliance.actions.audits import (
     stop_audit,
 )
 from compliance.actions.exports import export_file, may_export, require_export, view_evidence
+from compliance.actions.finding_ratings import decline_rejection, end_acceptance, rate_finding
 from compliance.actions.findings import (
     answer_finding,
-    decline_rejection,
     download_attachment,
-    end_acceptance,
     move_finding,
     note_finding,
     propose_rejection,
-    rate_finding,
 )
 from compliance.actions.kept_forms import keep_form, let_go_of_form, written_by
 from compliance.actions.notices import (

@@ -15,16 +15,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from auditor.canonical import sha256_bytes
-from auditor.records import Severity
 from compliance.access import permissions as access
 from compliance.access.roles import Role, roles_with
 from compliance.actions.attachment_room import check_room
 from compliance.actions.persons import is_person
 from compliance.actions.retests import RetestSays, newest_retest
-from compliance.actions.sightings import expire, let_go_of_rejection, reopen
+from compliance.actions.sightings import expire, let_go_of_rejection
 from compliance.exceptions import StateError
 from compliance.governance.attachments import file_name, hand_out, take_in
-from compliance.governance.deadlines import allowed_until
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.governance.finding_states import (
     ANSWERED_IN,
@@ -118,8 +116,8 @@ def move_finding(
         If no way leads there, it was changed since it was read, or one of its guards refuses; in one line.
     """
     way = _begun(record, actor, to)
-    _unchanged(record, revision)
-    said = _text(record, said)
+    unchanged(record, revision)
+    said = plain_text(record, said)
     if way.target is FindingState.REJECTED_WITH_RATIONALE:
         said = record.rejection_reason
     refusal = way.refusal(facts_of(record, actor, said=said, until=until))
@@ -138,7 +136,7 @@ def move_finding(
     record.revision += 1
     record.save()
     sent_back = before is FindingState.READY_FOR_VALIDATION and to is FindingState.IN_REMEDIATION
-    _tell(actor, SENT_BACK if sent_back else f"finding.{to}", record, payload)
+    tell(actor, SENT_BACK if sent_back else f"finding.{to}", record, payload)
 
 
 @transaction.atomic
@@ -153,11 +151,8 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
         If it is not open, the person answers for it, no reason is given, or a rejection is proposed already.
     """
     way = _begun(record, actor, FindingState.REJECTED_WITH_RATIONALE)
-    reason = _text(record, reason)
-    facts = facts_of(record, actor, said=reason)
-    for guard in way.guards:
-        if guard is not Guard.SECOND_PERSON and (words := Transition.check(guard, facts)):
-            raise StateError(f"{record}: {words}")
+    reason = plain_text(record, reason)
+    hold(record, actor, reason, *(guard for guard in way.guards if guard is not Guard.SECOND_PERSON))
     if record.rejection_by:
         raise StateError(
             f"{record}: {record.rejection_by} proposed to reject it already; expected a second person to confirm it"
@@ -165,107 +160,7 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
     record.rejection_reason, record.rejection_by, record.rejection_by_user = reason, actor.name, actor.user
     record.revision += 1
     record.save()
-    _tell(actor, "finding.rejection_proposed", record, {"said": reason, "severity": record.severity})
-
-
-@transaction.atomic
-def decline_rejection(*, record: FindingRecord, reason: str, revision: int | None = None, actor: Actor) -> None:
-    """Leave a proposed rejection: the finding stays open and is answered. Whoever proposed it may take it back so.
-
-    Raises
-    ------
-    PermissionDenied
-        Without an account, or without the permission to reject findings.
-    StateError
-        If none is proposed, the person answers for it, no reason is given, or it was changed since it was read.
-    """
-    _begin(record, actor, VALIDATE)
-    _unchanged(record, revision)
-    reason = _text(record, reason)
-    if not record.rejection_by:
-        raise StateError(f"{record}: has not been proposed for rejection; expected a proposal to decline")
-    facts = facts_of(record, actor, said=reason)
-    for guard in (Guard.NOT_THE_OWNER, Guard.RATIONALE):
-        if words := Transition.check(guard, facts):
-            raise StateError(f"{record}: {words}")
-    payload = {"said": reason, **let_go_of_rejection(record)}
-    record.revision += 1
-    record.save()
-    _tell(actor, "finding.rejection_declined", record, payload)
-
-
-@transaction.atomic
-def rate_finding(
-    *, record: FindingRecord, severity: str, reason: str, revision: int | None = None, actor: Actor
-) -> None:
-    """Say that a finding is more or less grave than the audit that saw it says. The audit's own row stays as it is.
-
-    A milder rating takes nothing back: what may be accepted, and by which day it is remedied, still follow from the
-    gravest severity at which an audit saw it since it was opened. A graver one allows less time, from this day.
-
-    Raises
-    ------
-    PermissionDenied
-        Without an account, or without the permission to validate findings.
-    StateError
-        If it is settled, the person answers for it, no reason is given, it is rated so already, the severity is
-        unknown, or it was changed since it was read.
-    """
-    _begin(record, actor, VALIDATE)
-    _unchanged(record, revision)
-    reason = _text(record, reason)
-    if severity not in {level.value for level in Severity}:
-        expected = ", ".join(level.value for level in Severity)
-        raise StateError(f"{record}: {severity[:40]!r} is no severity; expected one of: {expected}")
-    if not record.stands.live:
-        raise StateError(f"{record}: is {_where(record)}; expected one that is not settled")
-    facts = facts_of(record, actor, said=reason)
-    for guard in (Guard.NOT_THE_OWNER, Guard.RATIONALE):
-        if words := Transition.check(guard, facts):
-            raise StateError(f"{record}: {words}")
-    if severity == record.severity:
-        raise StateError(f"{record}: is rated {severity} already; expected another severity")
-    payload: dict[str, Any] = {"from": record.severity, "severity": severity, "said": reason}
-    rank = Severity(severity).rank
-    if rank > record.severity_rank:
-        # Whoever proposed to reject it did so of less than it is now.
-        payload |= let_go_of_rejection(record)
-        allowed = allowed_until(severity, seen=timezone.now().date())
-        days = [day for day in (record.allowed_until, allowed) if day is not None]
-        record.allowed_until = min(days, default=None)
-    record.severity, record.severity_rank = severity, rank
-    record.revision += 1
-    record.save()
-    _tell(actor, "finding.rated", record, payload)
-
-
-@transaction.atomic
-def end_acceptance(*, record: FindingRecord, reason: str, revision: int | None = None, actor: Actor) -> None:
-    """Take back the acceptance of a risk before its day: the finding is open again.
-
-    Raises
-    ------
-    PermissionDenied
-        Without an account, or without the permission to accept risks.
-    StateError
-        If its risk is not accepted, no reason is given, or it was changed since it was read.
-    """
-    _begin(record, actor, ACCEPT)
-    _unchanged(record, revision)
-    reason = _text(record, reason)
-    if record.stands is not FindingState.RISK_ACCEPTED or record.accepted_until is None:
-        raise StateError(f"{record}: is {_where(record)}; expected one whose risk is accepted")
-    if words := Transition.check(Guard.RATIONALE, facts_of(record, actor, said=reason)):
-        raise StateError(f"{record}: {words}")
-    payload = {
-        "from": FindingState.RISK_ACCEPTED,
-        "to": FindingState.OPEN,
-        "accepted_until": record.accepted_until.isoformat(),
-        "said": reason,
-    }
-    reopen(record)
-    record.save()
-    _tell(actor, "finding.acceptance_revoked", record, payload)
+    tell(actor, "finding.rejection_proposed", record, {"said": reason, "severity": record.severity})
 
 
 @transaction.atomic
@@ -294,9 +189,9 @@ def answer_finding(
         If nothing is answered any more where it stands, somebody else changed it in the meantime, the owner does not
         answer findings in its team, the day is past, or what a planned action rests on would be taken away.
     """
-    _begin(record, actor, ANSWER)
+    begin(record, actor, ANSWER)
     if record.stands not in ANSWERED_IN:
-        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+        raise StateError(f"{record}: is {where(record)}; expected one that is not handed over or settled")
     if record.revision != revision:
         raise StateError(f"{record}: somebody else changed it in the meantime; expected your changes on top of theirs")
     if owner is not None and owner.pk != record.owner_id and not _answers_in(record, owner):
@@ -306,10 +201,10 @@ def answer_finding(
     if record.stands in PLANNED:
         left = {"owner": owner, "due date": due, "remediation plan": remediation.strip()}
         if missing := [name for name, value in left.items() if not value]:
-            raise StateError(f"{record}: is {_where(record)} and would have no {missing[0]}; expected one to stay set")
+            raise StateError(f"{record}: is {where(record)} and would have no {missing[0]}; expected one to stay set")
     before = _answers(record)
     record.owner, record.due = owner, due
-    record.response, record.remediation = _text(record, response), _text(record, remediation)
+    record.response, record.remediation = plain_text(record, response), plain_text(record, remediation)
     after = _answers(record)
     if before == after:
         return
@@ -317,7 +212,7 @@ def answer_finding(
     record.save()
     changed = {name: {"from": before[name], "to": after[name]} for name in after if before[name] != after[name]}
     payload = {**changed, **({"account": owner.pk} if owner is not None else {})}
-    _tell(actor, "finding.answered", record, payload)
+    tell(actor, "finding.answered", record, payload)
 
 
 @transaction.atomic
@@ -348,10 +243,10 @@ def note_finding(
         none is asked for.
     """
     fix = purpose is NotePurpose.FIX
-    _begin(record, actor, ANSWER if fix else WRITE)
-    text = _text(record, text)
+    begin(record, actor, ANSWER if fix else WRITE)
+    text = plain_text(record, text)
     if fix and record.stands not in ANSWERED_IN:
-        raise StateError(f"{record}: is {_where(record)}; expected one that is not handed over or settled")
+        raise StateError(f"{record}: is {where(record)}; expected one that is not handed over or settled")
     if fix and content is None:
         raise StateError(f"{record}: no file is attached; expected one that shows the fix")
     if content is None and not text:
@@ -371,7 +266,7 @@ def note_finding(
         record=record, purpose=purpose, text=text, written_by=actor.name, written_by_user=actor.user, **attached
     )
     payload = {"note": note.pk, "text": text, **attached}
-    _tell(actor, "finding.fix_attached" if fix else "finding.commented", record, payload)
+    tell(actor, "finding.fix_attached" if fix else "finding.commented", record, payload)
     return note
 
 
@@ -389,7 +284,7 @@ def download_attachment(*, note: FindingNote, actor: Actor) -> bytes:
     if actor.user is None or not access.may(actor.user, "view_findingnote", note.team_id):
         raise PermissionDenied(f"{actor.name}: may not look at findings of {note.record.team}")
     content = hand_out(note.file_name, note.sha256)
-    _tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
+    tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
     return content
 
 
@@ -487,12 +382,13 @@ def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:
         _some_role(record, actor)
         ways = ", ".join(item.target.label.lower() for item in ways_from(record.stands))
         expected = f"expected one of: {ways}" if ways else "expected it to be opened again by an audit or an expiry"
-        raise StateError(f"{record}: is {_where(record)}, from where nobody leads it to {to.label.lower()}; {expected}")
+        raise StateError(f"{record}: is {where(record)}, from where nobody leads it to {to.label.lower()}; {expected}")
     _allow(actor, permission_of(way), record)
     return way
 
 
-def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
+def begin(record: FindingRecord, actor: Actor, permission: str) -> None:
+    """The finding as it is now, with the chain locked; PermissionDenied without an account or the permission."""
     if actor.user is None:
         raise PermissionDenied(f"{actor.name}: findings are answered and decided on by people with an account")
     _allow(actor, permission, record)
@@ -501,7 +397,16 @@ def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
     expire(record)
 
 
-def _unchanged(record: FindingRecord, revision: int | None) -> None:
+def hold(record: FindingRecord, actor: Actor, said: str, *guards: Guard) -> None:
+    """StateError with the first thing that one of these guards says against it."""
+    facts = facts_of(record, actor, said=said)
+    for guard in guards:
+        if words := Transition.check(guard, facts):
+            raise StateError(f"{record}: {words}")
+
+
+def unchanged(record: FindingRecord, revision: int | None) -> None:
+    """StateError if it is not the one that was read; ``None`` takes it as it stands."""
     if revision is not None and record.revision != revision:
         raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
 
@@ -532,16 +437,19 @@ def _answers(record: FindingRecord) -> dict[str, Any]:
     }
 
 
-def _text(record: FindingRecord, text: str) -> str:
+def plain_text(record: FindingRecord, text: str) -> str:
+    """A text as it is kept; StateError if it is longer than may be."""
     plain = text.strip().replace("\r\n", "\n")
     if len(plain) > LONGEST:
         raise StateError(f"{record}: the text has {len(plain):,} characters; expected at most {LONGEST:,}")
     return plain
 
 
-def _where(record: FindingRecord) -> str:
+def where(record: FindingRecord) -> str:
+    """Where it stands, as a sentence goes on with it."""
     return record.stands.label.lower()
 
 
-def _tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:
+def tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:
+    """Append an event of a finding, in the transaction of what it tells of."""
     append_event(actor=actor, action=action, object=record.number, payload=dict(payload), team=record.team)
