@@ -217,7 +217,7 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     described = _described(row, form, asked=request.GET, sides=sides)
     refused = sides is not None and bool(sides.refused)
     # What was refused is still of what was read before it: others may have said something since.
-    context |= {"read": request.POST.get("read", "") if refused else row.revision, **described}
+    context |= {"stood": request.POST.get("read", "") if refused else row.revision, **described}
     tables = _tables(row, described)
     return page_of(request, "registry/registration.html", context, tables, status=400 if refused else 200)
 
@@ -292,7 +292,7 @@ def _overtaken(request: HttpRequest, row: Registration, text: str, error: str) -
         **described,
         "form": form,
         "error": error,
-        "read": row.revision,
+        "stood": row.revision,
         "overtaken": _apart(row, text),
     }
     tables = _tables(row, described)
