@@ -24,8 +24,13 @@ HALF = CSRF_SECRET_LENGTH // 2
 def _begin_secret(request: HttpRequest | None, user: User, **_: Any) -> None:
     """After Django has drawn a new secret, as it does at every login."""
     if request is not None:
-        drawn = "".join(secrets.choice(CSRF_ALLOWED_CHARS) for _ in range(HALF))
-        request.META |= {"CSRF_COOKIE": drawn + _proof(drawn, user.pk), "CSRF_COOKIE_NEEDS_UPDATE": True}
+        begin_secret(request, user.pk)
+
+
+def begin_secret(request: HttpRequest, account: int) -> None:
+    """A new secret for the tokens of an account's pages; the answer to this request sets it in the browser."""
+    drawn = "".join(secrets.choice(CSRF_ALLOWED_CHARS) for _ in range(HALF))
+    request.META |= {"CSRF_COOKIE": drawn + _proof(drawn, account), "CSRF_COOKIE_NEEDS_UPDATE": True}
 
 
 def is_of(token: str, account: int) -> bool:

@@ -25,7 +25,7 @@ from django.views.decorators.http import require_POST
 
 from compliance import actions
 from compliance.accounts.filling import KEPT, TOKEN, filled
-from compliance.accounts.form_owner import is_of
+from compliance.accounts.form_owner import begin_secret, is_of
 from compliance.accounts.sessions import account_before
 from compliance.actions.kept_forms import Written
 from compliance.exceptions import StateError
@@ -61,6 +61,9 @@ class KeptForms:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Fill in and let go, once the page has been made."""
+        if request.user.is_authenticated and "CSRF_COOKIE" not in request.META:
+            # The browser has lost the secret of its login: the one drawn for it now says whose pages these are, too.
+            begin_secret(request, request.user.pk)
         response = self._get_response(request)
         if not request.user.is_authenticated:
             return response

@@ -61,7 +61,7 @@ def test_the_page_says_at_which_cut_off_pairs_flip_and_keeps_it(signed_in: Clien
     page = signed_in.get(f"{at}&cut_off=0.25")
     text = page.content.decode()
     assert "changes at a cut-off of +0.25 logits instead of the model's own" in html.unescape(text)
-    assert re.search(r'<option value="0.25"\s+selected>\+0.25 logits</option>', text)
+    assert re.search(r'<option value="0.25"\s+selected>\s*\+0.25 logits\s*</option>', text)
     links = [html.unescape(link) for link in re.findall(r'href="(\?[^"]*#pair)"', text)]
     assert links
     assert all("cut_off=0.25" in link for link in links)
