@@ -122,7 +122,9 @@ def propose(
         excluded=dict(sorted(excluded.items())),
         reading=reading or Reading(),
     )
-    told_of = {"": [*reasons, *table.notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
+    # A note of reading may say again what a reason for a key says, such as which delimiter there is.
+    notes = [note for note in table.notes if not any(note in reason for reason in reasons)]
+    told_of = {"": [*reasons, *notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
     return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines}, recognised)
 
 

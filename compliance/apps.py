@@ -18,7 +18,11 @@ class ComplianceConfig(AppConfig):
 
     def ready(self) -> None:
         """Let every migration end with the packs entered and the evidence protected; hear what is done to accounts."""
-        from compliance.accounts import sessions  # noqa: F401, hears who signs in
+        from compliance.accounts import (
+            counted_where,  # noqa: F401, checks where attempts are counted
+            form_owner,  # noqa: F401, hears who signs in
+            sessions,  # noqa: F401, hears who signs in
+        )
         from compliance.accounts.names import watch_names
         from compliance.accounts.records import listen
         from compliance.database.busy import bound_waits

@@ -70,6 +70,13 @@ class Environment(BaseSettings):
     unfinished_uploads: Annotated[int, Field(ge=1, le=1_000)] = Field(
         20, validation_alias="PLUMBLINE_UNFINISHED_UPLOADS"
     )
+    # What the files attached to findings may take: those of one finding, and of all findings of a team.
+    finding_files_megabytes: Annotated[int, Field(ge=3, le=1 << 20)] = Field(
+        60, validation_alias="PLUMBLINE_FINDING_FILES_MB"
+    )
+    team_finding_files_megabytes: Annotated[int, Field(ge=3, le=1 << 24)] = Field(
+        2_048, validation_alias="PLUMBLINE_TEAM_FINDING_FILES_MB"
+    )
     session_hours: Annotated[int, Field(ge=1, le=24 * 7)] = Field(12, validation_alias="PLUMBLINE_SESSION_HOURS")
     # Who may do nothing before they have set up a second factor.
     second_factor: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(

@@ -2,6 +2,7 @@
 
 ComplianceError
 ├── StateError        the record is not in a state that allows this (somebody else may have been faster)
+│   └── OvertakenError   somebody else changed it since it was read
 └── EvidenceError     somebody tried to change or delete what must stay, or it is not what was recorded
 """
 
@@ -14,6 +15,10 @@ class ComplianceError(Exception):
 
 class StateError(ComplianceError):
     """The record is not in a state that allows this."""
+
+
+class OvertakenError(StateError):
+    """Somebody else changed the record since it was read."""
 
 
 class EvidenceError(ComplianceError):

@@ -29,6 +29,8 @@ UPLOAD_BYTES = _environment.upload_megabytes << 20
 # What the uploads of one team may take together, and how many somebody may have begun and not finished.
 TEAM_UPLOAD_BYTES = _environment.team_upload_megabytes << 20
 UNFINISHED_UPLOADS = _environment.unfinished_uploads
+FINDING_FILES_BYTES = _environment.finding_files_megabytes << 20
+TEAM_FINDING_FILES_BYTES = _environment.team_finding_files_megabytes << 20
 # What a table may cost the process that reads it, and how large it may be.
 TABLE_SECONDS = _environment.table_seconds
 TABLE_MEMORY = _environment.table_megabytes << 20

@@ -162,5 +162,5 @@ ARM_LABELS = {
     "placebo=filed": "as filed",
     "placebo=changed": "changed",
 }
-OUTCOME_LABELS = {"invalid": "cannot be read", "refused": "refused", "unreadable": "cannot be read"}
+OUTCOME_LABELS = {"invalid": "neither answer", "refused": "refused", "unreadable": "cannot be read"}
 CHUNK_LABELS = {"shared": "scoring", "unshared": "asking again", "asked": "asking", "drift": "asking again"}

@@ -87,9 +87,10 @@ def parse_address(url: str, *, networks: Sequence[str] = (), where: str) -> Addr
         raise ModelError(where, f"{error}", "an address") from None
     host = (parts.hostname or "").rstrip(".")
     if not host or port == 0 or not url.isascii() or any(mark.isspace() for mark in url):
-        raise ModelError(where, f"{url!r} is not an address", "https:// and a host")
+        raise ModelError(where, "is not an address", "https:// and a host")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here(host)):
-        raise ModelError(where, f"{url!r} is not encrypted", "an https:// address, or http:// on this machine")
+        what = f"{parts.scheme}://{host} is not encrypted"
+        raise ModelError(where, what, "an https:// address, or http:// on this machine")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ModelError(
             where, "carries a user, password, query or fragment", "them elsewhere; a key goes into key_file"

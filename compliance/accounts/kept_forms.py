@@ -25,6 +25,7 @@ from django.views.decorators.http import require_POST
 
 from compliance import actions
 from compliance.accounts.filling import KEPT, TOKEN, filled
+from compliance.accounts.form_owner import begin_secret, is_of
 from compliance.accounts.sessions import account_before
 from compliance.actions.kept_forms import Written
 from compliance.exceptions import StateError
@@ -60,6 +61,9 @@ class KeptForms:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Fill in and let go, once the page has been made."""
+        if request.user.is_authenticated and "CSRF_COOKIE" not in request.META:
+            # The browser has lost the secret of its login: the one drawn for it now says whose pages these are, too.
+            begin_secret(request, request.user.pk)
         response = self._get_response(request)
         if not request.user.is_authenticated:
             return response
@@ -91,11 +95,14 @@ class KeptForms:
 def kept_or_none(request: HttpRequest) -> HttpResponse | None:
     """For a form whose token is another session's: the page again, filled in; ``None`` if it did not come from here.
 
-    A page that was opened before somebody logged in anew, in another window, sends such a token.
+    A page that was opened before somebody logged in anew, in another window, sends such a token. What one person wrote
+    is never kept for another who logged in since: the token says whose page it was.
     """
     if not request.user.is_authenticated or request.method != "POST" or not _is_kept(request):
         return None
     if request.headers.get("Origin", "") != f"{request.scheme}://{request.get_host()}":
+        return None
+    if not is_of(request.POST.get(TOKEN, ""), request.user.pk):
         return None
     return HttpResponseRedirect(_kept_at(request, request.user))
 

@@ -25,6 +25,7 @@ from compliance.actions.audits import (
     stop_audit,
 )
 from compliance.actions.exports import export_file, may_export, require_export, view_evidence
+from compliance.actions.finding_ratings import decline_rejection, end_acceptance, rate_finding
 from compliance.actions.findings import (
     answer_finding,
     download_attachment,
@@ -117,8 +118,10 @@ __all__ = [
     "decide_on_design",
     "decide_on_language_model",
     "decide_on_version",
+    "decline_rejection",
     "describe_language_model",
     "download_attachment",
+    "end_acceptance",
     "end_other_sessions",
     "end_session",
     "end_upload",
@@ -163,6 +166,7 @@ __all__ = [
     "propose_rejection",
     "propose_system",
     "propose_version",
+    "rate_finding",
     "register_data",
     "register_draft",
     "register_model",

@@ -47,6 +47,19 @@ def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
 
 @transaction.atomic
 def view_evidence(*, audit: Audit, what: str, actor: Actor) -> None:
-    """Cases are shown: prompts that hold applicants' fields. ``what`` says which, as the address does."""
+    """Cases are shown: prompts that hold applicants' fields. ``what`` says which, as the address does.
+
+    Raises
+    ------
+    PermissionDenied
+        If the audit is neither of a team in which the person may look at audits nor released to them.
+    """
+    if actor.user is not None and not _may_look(actor.user, audit):
+        raise PermissionDenied(f"{actor.name}: may not look at audits of {audit.team}")
     payload = {"what": what[:1000]}
     append_event(actor=actor, action="evidence.viewed", object=audit.number, payload=payload, team=audit.team)
+
+
+def _may_look(user: Any, audit: Audit) -> bool:
+    released = Release.objects.current().read_by(user).filter(audit=audit)
+    return access.may(user, "view_audit", audit.team_id) or released.exists()

@@ -16,8 +16,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from auditor.canonical import sha256_bytes
 from compliance.access import permissions as access
 from compliance.access.roles import Role, roles_with
+from compliance.actions.attachment_room import check_room
 from compliance.actions.persons import is_person
 from compliance.actions.retests import RetestSays, newest_retest
 from compliance.actions.sightings import expire, let_go_of_rejection
@@ -57,6 +59,7 @@ MAY_NOT = {
     PERMISSIONS[Role.APPROVER]: gettext_noop("{name}: may not accept findings of {team}"),
     WRITE: gettext_noop("{name}: may not comment on findings of {team}"),
 }
+ACCEPT = PERMISSIONS[Role.APPROVER]
 DESCRIBED = "language_model.described"
 SENT_BACK = "finding.sent_back"
 #: Whoever did one of these answers for the finding, and neither closes, accepts nor rejects it.
@@ -74,6 +77,10 @@ OWNER_SIDE = (
     ),
 )
 LONGEST = 10_000
+#: Within which the same words, or the same file, of the same person are one note that was sent twice.
+SENT_TWICE = timedelta(minutes=10)
+#: States that rest on an owner, a day and a plan: what led there may be changed, and is not taken away.
+PLANNED = (FindingState.ACTION_PLANNED, FindingState.IN_REMEDIATION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +126,8 @@ def move_finding(
         If no way leads there, it was changed since it was read, or one of its guards refuses; in one line.
     """
     way = _begun(record, actor, to)
-    if revision is not None and record.revision != revision:
-        raise StateError(
-            _("{record}: was changed in the meantime; expected your move on what it is now").format(record=record)
-        )
-    said = _text(record, said)
+    unchanged(record, revision)
+    said = plain_text(record, said)
     if way.target is FindingState.REJECTED_WITH_RATIONALE:
         said = record.rejection_reason
     refusal = way.refusal(facts_of(record, actor, said=said, until=until))
@@ -142,7 +146,7 @@ def move_finding(
     record.revision += 1
     record.save()
     sent_back = before is FindingState.READY_FOR_VALIDATION and to is FindingState.IN_REMEDIATION
-    _tell(actor, SENT_BACK if sent_back else f"finding.{to}", record, payload)
+    tell(actor, SENT_BACK if sent_back else f"finding.{to}", record, payload)
 
 
 @transaction.atomic
@@ -157,11 +161,8 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
         If it is not open, the person answers for it, no reason is given, or a rejection is proposed already.
     """
     way = _begun(record, actor, FindingState.REJECTED_WITH_RATIONALE)
-    reason = _text(record, reason)
-    facts = facts_of(record, actor, said=reason)
-    for guard in way.guards:
-        if guard is not Guard.SECOND_PERSON and (words := Transition.check(guard, facts)):
-            raise StateError(f"{record}: {words}")
+    reason = plain_text(record, reason)
+    hold(record, actor, reason, *(guard for guard in way.guards if guard is not Guard.SECOND_PERSON))
     if record.rejection_by:
         raise StateError(
             _("{record}: {rejection_by} proposed to reject it already; expected a second person to confirm it").format(
@@ -171,7 +172,7 @@ def propose_rejection(*, record: FindingRecord, reason: str, actor: Actor) -> No
     record.rejection_reason, record.rejection_by, record.rejection_by_user = reason, actor.name, actor.user
     record.revision += 1
     record.save()
-    _tell(actor, "finding.rejection_proposed", record, {"said": reason, "severity": record.severity})
+    tell(actor, "finding.rejection_proposed", record, {"said": reason, "severity": record.severity})
 
 
 @transaction.atomic
@@ -198,13 +199,13 @@ def answer_finding(
         Without an account, or without the permission to answer findings.
     StateError
         If nothing is answered any more where it stands, somebody else changed it in the meantime, the owner does not
-        answer findings in its team, or the day is past.
+        answer findings in its team, the day is past, or what a planned action rests on would be taken away.
     """
-    _begin(record, actor, ANSWER)
+    begin(record, actor, ANSWER)
     if record.stands not in ANSWERED_IN:
         raise StateError(
             _("{record}: is {state}; expected one that is not handed over or settled").format(
-                record=record, state=_where(record)
+                record=record, state=where(record)
             )
         )
     if record.revision != revision:
@@ -221,9 +222,17 @@ def answer_finding(
         )
     if due is not None and due != record.due and due < timezone.now().date():
         raise StateError(_("{record}: {day} is past; expected a day to come").format(record=record, day=day_said(due)))
+    if record.stands in PLANNED:
+        left = {_("owner"): owner, _("due date"): due, _("remediation plan"): remediation.strip()}
+        if missing := [name for name, value in left.items() if not value]:
+            raise StateError(
+                _("{record}: is {state} and would have no {missing}; expected one to stay set").format(
+                    record=record, state=where(record), missing=missing[0]
+                )
+            )
     before = _answers(record)
     record.owner, record.due = owner, due
-    record.response, record.remediation = _text(record, response), _text(record, remediation)
+    record.response, record.remediation = plain_text(record, response), plain_text(record, remediation)
     after = _answers(record)
     if before == after:
         return
@@ -231,7 +240,7 @@ def answer_finding(
     record.save()
     changed = {name: {"from": before[name], "to": after[name]} for name in after if before[name] != after[name]}
     payload = {**changed, **({"account": owner.pk} if owner is not None else {})}
-    _tell(actor, "finding.answered", record, payload)
+    tell(actor, "finding.answered", record, payload)
 
 
 @transaction.atomic
@@ -244,7 +253,7 @@ def note_finding(
     purpose: NotePurpose = NotePurpose.COMMENT,
     actor: Actor,
 ) -> FindingNote:
-    """Add a comment, a file, or both; nobody changes it afterwards.
+    """Add a comment, a file, or both; nobody changes it afterwards. Sent twice, it is added once.
 
     Parameters
     ----------
@@ -258,29 +267,38 @@ def note_finding(
     PermissionDenied
         Without an account, or without the permission.
     StateError
-        If it says nothing, the file is not one that is taken in, or evidence of a fix is given where none is asked for.
+        If it says nothing, the file is not one that is taken in or finds no room, or evidence of a fix is given where
+        none is asked for.
     """
     fix = purpose is NotePurpose.FIX
-    _begin(record, actor, ANSWER if fix else WRITE)
-    text = _text(record, text)
+    begin(record, actor, ANSWER if fix else WRITE)
+    text = plain_text(record, text)
     if fix and record.stands not in ANSWERED_IN:
         raise StateError(
             _("{record}: is {state}; expected one that is not handed over or settled").format(
-                record=record, state=_where(record)
+                record=record, state=where(record)
             )
         )
     if fix and content is None:
         raise StateError(_("{record}: no file is attached; expected one that shows the fix").format(record=record))
     if content is None and not text:
         raise StateError(_("{record}: the comment is empty; expected a sentence or a file").format(record=record))
-    attached = {}
+    attached: dict[str, Any] = {}
     if content is not None:
-        attached = {"file_name": file_name(name), "sha256": take_in(name, content), "size": len(content)}
+        called = file_name(name)
+        check_room(record, name=called, sha256=sha256_bytes(content), size=len(content))
+        attached = {"file_name": called, "sha256": take_in(name, content), "size": len(content)}
+    before = record.notes.filter(
+        text=text, purpose=purpose, sha256=attached.get("sha256", ""), written_by=actor.name,
+        written_by_user=actor.user, written_at__gt=timezone.now() - SENT_TWICE,
+    ).first()  # fmt: skip
+    if before is not None:
+        return before
     note = FindingNote.objects.create(
         record=record, purpose=purpose, text=text, written_by=actor.name, written_by_user=actor.user, **attached
     )
     payload = {"note": note.pk, "text": text, **attached}
-    _tell(actor, "finding.fix_attached" if fix else "finding.commented", record, payload)
+    tell(actor, "finding.fix_attached" if fix else "finding.commented", record, payload)
     return note
 
 
@@ -300,7 +318,7 @@ def download_attachment(*, note: FindingNote, actor: Actor) -> bytes:
             _("{name}: may not look at findings of {team}").format(name=actor.name, team=note.record.team)
         )
     content = hand_out(note.file_name, note.sha256)
-    _tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
+    tell(actor, "finding.file_downloaded", note.record, {"file": note.file_name, "sha256": note.sha256})
     return content
 
 
@@ -341,6 +359,7 @@ def facts_of(
     return Facts(
         owner=record.owner_id is not None,
         due=record.due is not None,
+        plan=bool(record.remediation.strip()),
         fix_attached=record.stands is FindingState.IN_REMEDIATION and fixes.exists(),
         critical=any(Guard.NOT_CRITICAL in way.guards for way in ways_from(record.stands)) and record.critical,
         answers_for_it=answers_for(record, actor),
@@ -406,12 +425,13 @@ def _begun(record: FindingRecord, actor: Actor, to: FindingState) -> Transition:
                 "or an expiry"
             )
         )
-        raise StateError(line.format(record=record, state=_where(record), to=in_sentence(to.label), ways=ways))
+        raise StateError(line.format(record=record, state=where(record), to=in_sentence(to.label), ways=ways))
     _allow(actor, permission_of(way), record)
     return way
 
 
-def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
+def begin(record: FindingRecord, actor: Actor, permission: str) -> None:
+    """The finding as it is now, with the chain locked; PermissionDenied without an account or the permission."""
     if actor.user is None:
         raise PermissionDenied(
             _("{name}: findings are answered and decided on by people with an account").format(name=actor.name)
@@ -420,6 +440,20 @@ def _begin(record: FindingRecord, actor: Actor, permission: str) -> None:
     lock_chain()
     record.refresh_from_db()
     expire(record)
+
+
+def hold(record: FindingRecord, actor: Actor, said: str, *guards: Guard) -> None:
+    """StateError with the first thing that one of these guards says against it."""
+    facts = facts_of(record, actor, said=said)
+    for guard in guards:
+        if words := Transition.check(guard, facts):
+            raise StateError(f"{record}: {words}")
+
+
+def unchanged(record: FindingRecord, revision: int | None) -> None:
+    """StateError if it is not the one that was read; ``None`` takes it as it stands."""
+    if revision is not None and record.revision != revision:
+        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
 
 
 def _some_role(record: FindingRecord, actor: Actor) -> None:
@@ -447,7 +481,8 @@ def _answers(record: FindingRecord) -> dict[str, Any]:
     }
 
 
-def _text(record: FindingRecord, text: str) -> str:
+def plain_text(record: FindingRecord, text: str) -> str:
+    """A text as it is kept; StateError if it is longer than may be."""
     plain = text.strip().replace("\r\n", "\n")
     if len(plain) > LONGEST:
         raise StateError(
@@ -458,9 +493,11 @@ def _text(record: FindingRecord, text: str) -> str:
     return plain
 
 
-def _where(record: FindingRecord) -> str:
+def where(record: FindingRecord) -> str:
+    """Where it stands, as a sentence goes on with it."""
     return in_sentence(record.stands.label)
 
 
-def _tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:
+def tell(actor: Actor, action: str, record: FindingRecord, payload: Mapping[str, Any]) -> None:
+    """Append an event of a finding, in the transaction of what it tells of."""
     append_event(actor=actor, action=action, object=record.number, payload=dict(payload), team=record.team)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from auditor.canonical import canonical_json
 from auditor.policies.packs import PolicyPack, catalogue
+from compliance.actions.permitted import permitted
 from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -47,9 +48,12 @@ def review_pack(*, pack: PolicyPackVersion, due: date, note: str, actor: Actor) 
 
     Raises
     ------
+    NotPermitted
+        Without the permission to review policy packs in any team.
     StateError
         If the day is past.
     """
+    permitted(actor, "review_policypackversion", None)
     lock_chain()
     if due <= timezone.now().date():
         raise StateError(_("{pack}: {day} is past; expected a date in the future").format(pack=pack, day=day_said(due)))

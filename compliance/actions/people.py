@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from compliance.access import permissions as access
 from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
+from compliance.actions.permitted import permitted
 from compliance.dates import day_said
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -29,9 +29,12 @@ def name_team(*, name: str, actor: Actor, team: Team | None = None) -> Team:
 
     Raises
     ------
+    NotPermitted
+        Without the permission, which no role in a team gives.
     StateError
         If another team is called so.
     """
+    permitted(actor, "change_team" if team else "add_team", None)
     lock_chain()
     others = Team.objects.exclude(pk=team.pk) if team else Team.objects.all()
     if others.filter(name=name).exists():
@@ -51,10 +54,13 @@ def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membershi
 
     Raises
     ------
+    NotPermitted
+        Without the permission to give roles in that team.
     StateError
         If they have it, would be an examiner in a team they work in, or would give it to themselves: four eyes end
         where one person takes both roles. Whoever administers the installation may.
     """
+    permitted(actor, "add_membership", team.pk)
     lock_chain()
     if actor.user is not None and actor.user.pk == user.pk and not user.is_superuser:
         raise StateError(
@@ -83,7 +89,8 @@ def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membershi
 
 @transaction.atomic
 def remove_member(*, membership: Membership, actor: Actor) -> None:
-    """Take a role from somebody. What they did stays under their name."""
+    """Take a role from somebody; NotPermitted without the permission. What they did stays under their name."""
+    permitted(actor, "delete_membership", membership.team_id)
     lock_chain()
     _tell_membership("team.member_removed", membership, actor)
     membership.delete()
@@ -101,7 +108,7 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
         If the audit has no results, the reader is not an examiner of the team or has it already, the moment is past, or
         no reason is given.
     """
-    _require(actor, "add_release", audit)
+    permitted(actor, "add_release", audit.team_id)
     lock_chain()
     audit.refresh_from_db(fields=["state"])
     if not audit.complete:
@@ -143,7 +150,7 @@ def withdraw_release(*, release: Release, actor: Actor) -> None:
     StateError
         If it was withdrawn before.
     """
-    _require(actor, "delete_release", release.audit)
+    permitted(actor, "delete_release", release.audit.team_id)
     lock_chain()
     now = timezone.now()
     if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
@@ -186,12 +193,6 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     actor = Actor(name=user.get_username(), role="administrator", user=user)
     append_event(actor=actor, action="account.first_administrator", object=f"account {user.pk}", payload={})
     return user
-
-
-def _require(actor: Actor, permission: str, audit: Audit) -> None:
-    """Of the command line nobody has an account; whoever reaches it administers the installation."""
-    if actor.user is not None:
-        access.require(actor.user, permission, audit.team_id)
 
 
 def _hosts(user: User) -> set[int]:

@@ -12,15 +12,14 @@ from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from compliance.access import permissions as access
-from compliance.exceptions import StateError
+from compliance.actions.permitted import permitted
+from compliance.exceptions import OvertakenError, StateError
 from compliance.execution.dispatch import enqueue_registration
 from compliance.execution.heartbeats import lease, silent
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -35,6 +34,10 @@ from compliance.models import (
 from compliance.models import RegistrationState as State
 from compliance.sentences import in_sentence, one_of
 
+#: What somebody needs who asks for one, describes it, or takes it away.
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {Registration.MODEL: "add_languagemodelversion", Registration.DATA: "add_datasetversion"}
+)
 #: How often it is begun without an end before a person has to ask for it once more.
 MOST_ATTEMPTS = 3
 
@@ -50,7 +53,7 @@ SOURCES = {
 
 @transaction.atomic
 def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -> Registration:
-    """Ask for a model to be imported as a version of a language model."""
+    """Ask for a model to be imported as a version of a language model; NotPermitted without the permission."""
     row = _ask(
         Registration.MODEL, language_model.team, language_model.name, source, actor, language_model=language_model
     )
@@ -60,7 +63,7 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
 
 @transaction.atomic
 def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registration:
-    """Ask for data that the installation has at hand, such as the demonstration's, to be entered."""
+    """Ask for data at hand, such as the demonstration's, to be entered; NotPermitted without the permission."""
     row = _ask(Registration.DATA, team, name, source, actor)
     enqueue_registration(row)
     return row
@@ -68,7 +71,7 @@ def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registr
 
 @transaction.atomic
 def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
-    """Announce a table of ``size`` bytes; its parts follow."""
+    """Announce a table of ``size`` bytes; its parts follow. NotPermitted without the permission."""
     row = _ask(Registration.DATA, team, name, file_name, actor, state=State.UPLOADING, size=size)
     Registration.objects.filter(pk=row.pk).update(seen_at=Now())
     return row
@@ -82,9 +85,12 @@ def replace_upload(*, registration: Registration, file_name: str, size: int, act
 
     Raises
     ------
+    NotPermitted
+        Without the permission to register data sets in its team.
     StateError
         If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
     """
+    _allow(registration, actor)
     if registration.at_hand:
         raise StateError(
             _("{registration}: was not uploaded; expected a data set whose file came from a browser").format(
@@ -108,15 +114,12 @@ def remove_registration(*, registration: Registration, actor: Actor) -> None:
 
     Raises
     ------
-    PermissionDenied
+    NotPermitted
         Without the permission to register data sets in its team.
     StateError
         If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
     """
-    if actor.user is not None and not access.may(actor.user, "add_datasetversion", registration.team_id):
-        raise PermissionDenied(
-            _("{name}: may not remove data sets of {team}").format(name=actor.name, team=registration.team)
-        )
+    _allow(registration, actor)
     if registration.at_hand:
         raise StateError(
             _("{registration}: was not uploaded; expected a data set whose file came from a browser").format(
@@ -174,7 +177,8 @@ def note_received(*, registration: Registration, start: int, stop: int) -> None:
 
 @transaction.atomic
 def keep_upload(*, registration: Registration, file: str, actor: Actor) -> None:
-    """The whole table arrived and is kept as ``file``, below the data folder."""
+    """The whole table arrived and is kept as ``file``, below the data folder; NotPermitted as for its request."""
+    _allow(registration, actor)
     _move(registration, State.MAPPING, file=file, error="")
     _tell(registration, "registration.uploaded", actor, {"file": file, "bytes": registration.size})
 
@@ -206,8 +210,32 @@ def keep_look(*, registration: Registration, look: dict[str, Any]) -> None:
 
 
 @transaction.atomic
-def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor: Actor) -> None:
-    """Keep what somebody said the columns mean, right or wrong; ``ready`` asks for the data set to be registered."""
+def keep_mapping(
+    *, registration: Registration, mapping: str, ready: bool, read: str | None = None, actor: Actor
+) -> None:
+    """Keep what somebody said the columns mean, right or wrong; ``ready`` asks for the data set to be registered.
+
+    Parameters
+    ----------
+    read
+        `Registration.revision` of what was read before; ``None`` writes over whatever stands there.
+
+    Raises
+    ------
+    NotPermitted
+        Without the permission to register data sets in its team.
+    StateError
+        If it is registered, or on its way; `OvertakenError` if somebody else said something, or put another file in
+        its place, since it was read.
+    """
+    _allow(registration, actor)
+    lock_chain()  # two who say something at once follow each other
+    now = Registration.objects.get(pk=registration.pk)
+    if read is not None and now.revision != read and now.mapping != mapping:
+        raise OvertakenError(
+            f"{registration}: somebody else described its columns in the meantime, or put another file in its place; "
+            "expected your changes on top of theirs"
+        )
     _move(registration, State.MAPPING, mapping=mapping, error="")
     if ready:
         _move(registration, State.WAITING)
@@ -224,9 +252,12 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
 
     Raises
     ------
+    NotPermitted
+        Without the permission to register what it is of in its team.
     StateError
         If it neither failed nor is under way.
     """
+    _allow(registration, actor)
     if not registration.at_hand and not registration.mapping:
         raise StateError(
             _("{registration}: has no mapping; expected one before it is registered").format(registration=registration)
@@ -303,6 +334,7 @@ def fail_registration(*, registration: Registration, error: str, told: str = "",
 def _ask(
     kind: str, team: Team, name: str, source: str, actor: Actor, *, state: State = State.WAITING, **fields: Any
 ) -> Registration:
+    permitted(actor, PERMISSIONS[kind], team.pk)
     row = Registration.objects.create(
         public_id=uuid.uuid4(),
         team=team,
@@ -317,6 +349,10 @@ def _ask(
     upload = {"file": source, "bytes": row.size} if state == State.UPLOADING else {"source": source}
     _tell(row, "registration.requested", actor, upload)
     return row
+
+
+def _allow(row: Registration, actor: Actor) -> None:
+    permitted(actor, PERMISSIONS[row.kind], row.team_id)
 
 
 def _move(row: Registration, to: State, *, held: Mapping[str, Any] = MappingProxyType({}), **fields: Any) -> None:

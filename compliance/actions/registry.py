@@ -16,6 +16,7 @@ from auditor.canonical import canonical_json
 from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan
 from compliance.access import permissions as access
+from compliance.actions.permitted import permitted
 from compliance.actions.version_decisions import end_approvals
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
@@ -101,7 +102,13 @@ def describe_language_model(*, language_model: LanguageModel, description: dict[
     """Say something else about a language model: any of ``DESCRIPTION``. Saying the same again leaves no event.
 
     An approval was of what was said before, and ends.
+
+    Raises
+    ------
+    NotPermitted
+        Without the permission to change language models in its team.
     """
+    permitted(actor, "change_languagemodel", language_model.team_id)
     lock_chain()
     language_model.refresh_from_db()
     before = _description(language_model)
@@ -122,9 +129,12 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
 
     Raises
     ------
+    NotPermitted
+        Without the permission to approve language models in its team.
     StateError
         If it is not where this can follow.
     """
+    permitted(actor, "approve_languagemodel", language_model.team_id)
     lock_chain()
     language_model.refresh_from_db()
     if approval == Approval.APPROVED:
@@ -236,9 +246,16 @@ def register_data(
 
 @transaction.atomic
 def register_plan(*, plan: Plan, actor: Actor, team: Team | None = None) -> PlanVersion:
-    """Enter a design; what it is bound to is not part of it."""
-    lock_chain()
+    """Enter a design; what it is bound to is not part of it.
+
+    Raises
+    ------
+    NotPermitted
+        Without the permission to register plans in that team.
+    """
     team = team or default_team()
+    permitted(actor, "add_planversion", team.pk)
+    lock_chain()
     version, new = PlanVersion.objects.get_or_create(
         team=team,
         design_sha256=plan.design_sha256,

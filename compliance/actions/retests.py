@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from auditor.decision_sources import is_decision_file
@@ -53,6 +54,18 @@ def retests_of(record: FindingRecord) -> Any:
     if not is_decision_file(record.opened_in.model.source):  # which is audited by its own data, and no other
         rows = rows.filter(data=record.opened_in.data_id)
     return rows.order_by("-serial").defer("run_json")
+
+
+def without_retest(records: Any) -> Any:
+    """Those among records that no audit retests, finished or under way: what `retests_of` finds, before it is done."""
+    runs = Audit.objects.filter(
+        plan=OuterRef("plan"),
+        model__language_model=OuterRef("language_model"),
+        model__gt=OuterRef("opened_in__model"),
+        serial__gt=OuterRef("opened_in__serial"),
+        governed=True,
+    ).exclude(state=JobState.CANCELLED)
+    return records.filter(~Exists(runs))
 
 
 def newest_retest(record: FindingRecord) -> RetestSays:

@@ -97,7 +97,7 @@ def expire(record: FindingRecord, *, actor: Actor = SYSTEM) -> bool:
     due = record.accepted_until
     if record.stands is not FindingState.RISK_ACCEPTED or due is None or due > today:
         return False
-    _reopen(record)
+    reopen(record)
     record.save()
     payload = {"from": FindingState.RISK_ACCEPTED, "to": FindingState.OPEN, "accepted_until": due.isoformat()}
     append_event(
@@ -172,17 +172,20 @@ def _see_again(record: FindingRecord, audit: Audit, row: FindingRow, lead: Measu
     before, moment = record.stands, audit.finished_at or timezone.now()
     found = _trend(record, lead)
     opened = reopens(before, rank=row.severity_rank, settled_rank=record.settled_rank)
-    graver, dropped = row.severity_rank > record.severity_rank, {}
+    kept = not opened and _rating_stands(record, row)
+    graver, dropped = not kept and row.severity_rank > record.severity_rank, {}
     allowed = allowed_until(row.severity, seen=moment.date())
     if opened or record.allowed_until is None:
         record.allowed_until = allowed
     elif graver and allowed is not None:
         # A graver severity allows less time, from the day on which it was first seen at it; a milder one no more.
         record.allowed_until = min(record.allowed_until, allowed)
-    record.title, record.severity, record.severity_rank = row.title, row.severity, row.severity_rank
+    record.title = row.title
+    if not kept:
+        record.severity, record.severity_rank = row.severity, row.severity_rank
     record.last_seen = moment
     if opened:
-        _reopen(record)
+        reopen(record)
         record.opened_in = audit
     elif graver:
         # Whoever read or proposed something did so of less than it is now.
@@ -193,7 +196,8 @@ def _see_again(record: FindingRecord, audit: Audit, row: FindingRow, lead: Measu
     payload: dict[str, Any] = {
         "audit": audit.number,
         "finding": row.key,
-        "severity": row.severity,
+        "severity": record.severity,
+        **({"seen_at_severity": row.severity} if kept else {}),
         "trend": found,
         **dropped,
         **({"from": before, "to": FindingState.OPEN} if opened else {}),
@@ -202,12 +206,25 @@ def _see_again(record: FindingRecord, audit: Audit, row: FindingRow, lead: Measu
     append_event(actor=actor, action=action, object=record.number, payload=payload, team=audit.team)
 
 
-def _reopen(record: FindingRecord) -> None:
+def reopen(record: FindingRecord) -> None:
     """Back to *open*, as if nobody had answered: who owned it stays, until when it was to be done does not."""
     record.state, record.settled_rank = FindingState.OPEN, None
     record.rationale, record.accepted_until, record.due = "", None, None
     record.opened_at = timezone.now()
     record.revision += 1
+
+
+def _rating_stands(record: FindingRecord, row: FindingRow) -> bool:
+    """Whether what a person rated it goes on: somebody did, and no audit sees it graver than the one before.
+
+    A rating says otherwise than the audit that saw it last; where both say the same there is nothing to keep.
+    """
+    last = record.sightings.order_by("-pk").values_list("audit", flat=True).first()
+    seen = record.sightings.filter(audit=last).order_by("-finding__severity_rank")
+    before = seen.values_list("finding__severity", "finding__severity_rank").first()
+    if before is None or before[0] == record.severity:
+        return False
+    return row.severity_rank <= max(before[1], record.severity_rank)
 
 
 def _trend(record: FindingRecord, lead: MeasurementRow | None) -> FindingTrend:

@@ -64,7 +64,8 @@ def set_webhook(
     )
     _seal(hook, secret)
     hook.save()
-    payload = {"name": name, "url": hook.url, "networks": hook.networks, "kinds": hook.kinds}
+    # Many receivers put a secret into the path of their address, and an event is kept for good and taken along.
+    payload = {"name": name, "host": address.authority, "networks": hook.networks, "kinds": hook.kinds}
     append_event(actor=actor, action="webhook.set", object=hook.event_object, payload=payload, team=team)
     return hook, secret
 

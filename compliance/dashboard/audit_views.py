@@ -28,24 +28,26 @@ from compliance.dashboard.asked import choice
 from compliance.dashboard.event_lines import history_of
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.from_elsewhere import from_elsewhere
-from compliance.dashboard.links import has_cases
+from compliance.dashboard.links import AT_A_CUT_OFF, cut_off_of, has_cases
 from compliance.dashboard.list_pages import views_of
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
-from compliance.dashboard.records import as_recorded, kept_story, story
+from compliance.dashboard.records import as_recorded, kept_story, measurement, story
 from compliance.dashboard.release_forms import ReleaseForm
 from compliance.dashboard.releases import releases_table, stands
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
-from compliance.models import Audit, Release, Sighting
+from compliance.models import Audit, MeasurementRow, Release, Sighting
 from compliance.tables.described import Table
 from compliance.tables.html import AS, asked_of
+from compliance.tables.lists import chosen_columns, offered_columns
 from compliance.tables.pages import file_asked_for, page_of
 from reports import sections, wording
 from reports.canvas import Chart
 from reports.charts import references
 from reports.cover import cover_verdict
+from reports.numbers import logit
 from reports.story import Story
 
 
@@ -170,6 +172,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
         "roles": case_pages.ROLES,
         "flips": case_pages.FLIPS,
         "outcomes": [item.value for item in Outcome],
+        "cut_offs": _cut_offs(row, asked),
         "views": views_of(request),
         "at": request.path,
     }
@@ -185,16 +188,22 @@ def cases(request: HttpRequest, number: int) -> HttpResponseBase:
         context |= {"open": open_row, "siblings": siblings, **_sides(request, evidence, pair)}
         tables += _attributed(row, context)
         opened = open_row["id_changed"]
-        case_pages.place(found.rows)
+        case_pages.place(found.rows, cut_off=asked.cut_off or 0.0)
 
     def every() -> Iterator[dict[str, Any]]:
         return case_pages.every_case(evidence, asked)
 
-    if asked.paired:
-        tables.append(case_tables.pairs_table(row, asked, found, every, opened=opened))
-    else:
-        tables.append(case_tables.singles_table(row, found, every))
-    context["list_name"] = tables[-1].name
+    def table_of(asked: case_pages.CaseFilter) -> Table:
+        if asked.paired:
+            return case_tables.pairs_table(row, asked, found, every, opened=opened)
+        return case_tables.singles_table(row, found, every)
+
+    # Which columns there are to choose from, the table says; its links then carry those that were chosen.
+    columns = chosen_columns(request.GET, table_of(asked))
+    context["asked"] = asked = replace(asked, columns=columns)
+    table = replace(table_of(asked), chosen=frozenset(columns) if columns else None)
+    tables.append(table)
+    context |= {"list_name": table.name, "offered": offered_columns(table)}
     return page_of(request, "compliance/cases.html", context, tables)
 
 
@@ -345,6 +354,23 @@ def _evidence(row: Audit) -> EvidenceFolder:
     except EvidenceError as error:
         raise Http404(str(error)) from error
     return evidence
+
+
+def _cut_offs(row: Audit, asked: case_pages.CaseFilter) -> list[tuple[str, str]]:
+    """Cut-offs at which pairs may be read, as value and label; what was asked is among them."""
+    found = dict[str, str]()
+    if asked.paired:
+        field, _, group = asked.arms[1].partition("=")
+        taken = MeasurementRow.objects.filter(audit=row, metric__in=list(AT_A_CUT_OFF), subject__field=field)
+        for item in map(measurement, taken.order_by("position")):
+            cut_off = cut_off_of(item)
+            if cut_off is not None and item.subject.get("group", group) == group:
+                words = wording.sentence_case(item.subject.get("cut_off") or AT_A_CUT_OFF[item.metric])
+                found.setdefault(str(cut_off), f"{words}: {logit(cut_off)} logits")
+    wanted = "" if asked.cut_off is None else str(asked.cut_off)
+    if wanted and wanted not in found:
+        found[wanted] = f"{logit(asked.cut_off)} logits"
+    return list(found.items())
 
 
 def _choices(design: Plan, asked: tuple[str, ...]) -> list[tuple[str, str]]:

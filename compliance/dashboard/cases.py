@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +10,12 @@ from urllib.parse import urlencode
 
 import polars as pl
 from django.core.paginator import Page, Paginator
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 
 from auditor.records import Outcome
-from compliance.dashboard.asked import choice, unknown
+from compliance.dashboard.asked import SHOWN_CHARACTERS, choice, unknown
 from compliance.dashboard.evidence import EvidenceFolder
+from compliance.tables.html import COLUMN
 
 PAGE = 25
 SLICE = 1_000
@@ -24,12 +26,18 @@ CONTROLS = (("placebo=filed", "placebo=changed"), ("reask=first", "reask=second"
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFilter:
-    """What somebody asks to see. Two arms and no role: pairs of the same application, the reference first."""
+    """What somebody asks to see. Two arms and no role: pairs of the same application, the reference first.
+
+    ``cut_off``, in logits, is where pairs are decided instead of at the model's own cut-off: favourable is a readable
+    answer whose score is at least that.
+    """
 
     arms: tuple[str, ...] = ()
     role: str = ""
     outcome: str = ""
     flipped: str = ""
+    cut_off: float | None = None
+    columns: tuple[str, ...] = ()
     page: int = 1
 
     @property
@@ -45,8 +53,10 @@ class CaseFilter:
             "role": self.role,
             "outcome": self.outcome,
             "flipped": self.flipped if self.paired else "",
+            "cut_off": str(self.cut_off) if self.paired and self.cut_off is not None else "",
         }
-        return urlencode({key: value for key, value in values.items() if value})
+        pairs = [(key, value) for key, value in values.items() if value]
+        return urlencode([*pairs, *((COLUMN, name) for name in self.columns)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +108,21 @@ def filter_from(asked: QueryDict, *, evidence: EvidenceFolder, planned: Collecti
         role=choice(asked, "role", ROLES),
         outcome=choice(asked, "outcome", [item.value for item in Outcome]),
         flipped=choice(asked, "flipped", FLIPS),
+        cut_off=_cut_off_from(asked.get("cut_off", "")),
         page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
     )
+
+
+def _cut_off_from(word: str) -> float | None:
+    if not word:
+        return None
+    try:
+        found = float(word)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found) or not word.isascii():
+        raise Http404(f"cut_off: {word[:SHOWN_CHARACTERS]!r} is no score; expected a number of logits, such as 0.25")
+    return found
 
 
 def arms_of(evidence: EvidenceFolder) -> frozenset[str]:
@@ -147,14 +170,16 @@ def every_case(evidence: EvidenceFolder, asked: CaseFilter) -> Iterator[dict[str
         yield from part.to_dicts()
 
 
-def place(rows: Sequence[dict[str, Any]]) -> None:
+def place(rows: Sequence[dict[str, Any]], *, cut_off: float = 0.0) -> None:
     """Add to every pair where its two margins stand on a line of 110 pixels with the decision at 55 (``plot``)."""
     sides = ("reference", "changed")
-    known = [abs(row[f"margin_{side}"]) for row in rows for side in sides if row[f"margin_{side}"] is not None]
+    known = [
+        abs(row[f"margin_{side}"] - cut_off) for row in rows for side in sides if row[f"margin_{side}"] is not None
+    ]
     widest = max(known, default=0.0) or 1.0
     for row in rows:
         values = [row[f"margin_{side}"] for side in sides]
-        row["plot"] = None if None in values else [round(55 + 48 * value / widest, 1) for value in values]
+        row["plot"] = None if None in values else [round(55 + 48 * (value - cut_off) / widest, 1) for value in values]
 
 
 def application(evidence: EvidenceFolder, case_id: str) -> list[dict[str, Any]]:
@@ -189,7 +214,7 @@ def _pairs(table: pl.LazyFrame, asked: CaseFilter) -> pl.LazyFrame:
         {name: f"{name}_reference" for name in ("id", "role", "changed", "arms", "margin", "mass", "outcome")}
         | {"changed_changed": "field_changed"}
     )
-    before, after = (pl.col(name) == Outcome.FAVOURABLE.value for name in ("outcome_reference", "outcome_changed"))
+    before, after = (_favourable(side, asked.cut_off) for side in ("reference", "changed"))
     flip = pl.when(before & ~after).then(pl.lit("against")).when(~before & after).then(pl.lit("towards"))
     pairs = pairs.with_columns(
         flip.otherwise(pl.lit("none")).alias("flip"),
@@ -203,6 +228,15 @@ def _pairs(table: pl.LazyFrame, asked: CaseFilter) -> pl.LazyFrame:
         pairs = pairs.filter(pl.any_horizontal(sought))
     rank = pl.col("flip") == "none"
     return pairs.sort(rank, pl.col("shift").abs(), "cluster", descending=[False, True, False], nulls_last=True)
+
+
+def _favourable(side: str, cut_off: float | None) -> pl.Expr:
+    """Whether one side of a pair is decided favourably. What is no readable answer is favourable at no cut-off."""
+    outcome = pl.col(f"outcome_{side}")
+    if cut_off is None:
+        return outcome == Outcome.FAVOURABLE.value
+    read = outcome.is_in([Outcome.FAVOURABLE.value, Outcome.ADVERSE.value])
+    return (read & (pl.col(f"margin_{side}") >= cut_off)).fill_null(value=False)
 
 
 def _one_of(word: str, words: Sequence[str]) -> str:

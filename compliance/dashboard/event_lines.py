@@ -65,6 +65,7 @@ SAID = {
     "evidence.downloaded": gettext_noop("evidence downloaded"),
     "evidence.viewed": gettext_noop("evidence read"),
     "finding.acceptance_expired": gettext_noop("opened again: the acceptance ran until {accepted_until}"),
+    "finding.acceptance_revoked": gettext_noop("acceptance ended before its day, {accepted_until}: {said}"),
     "finding.acknowledged": gettext_noop("acknowledged"),
     "finding.action_planned": gettext_noop("action planned"),
     "finding.answered": gettext_noop("answered"),
@@ -74,8 +75,10 @@ SAID = {
     "finding.fix_attached": gettext_noop("evidence of the fix attached: {file_name}"),
     "finding.in_remediation": gettext_noop("remediation started"),
     "finding.opened": gettext_noop("opened by {audit} at severity {severity}"),
+    "finding.rated": gettext_noop("severity rated from {from} to {severity}: {said}"),
     "finding.ready_for_validation": gettext_noop("handed over for validation"),
     "finding.rejected_with_rationale": gettext_noop("rejection confirmed, as {rejection_proposed_by} proposed: {said}"),
+    "finding.rejection_declined": gettext_noop("rejection that {rejection_proposed_by} proposed declined: {said}"),
     "finding.rejection_proposed": gettext_noop("rejection proposed: {said}"),
     "finding.reopened": gettext_noop("seen again in {audit} and opened again, from {from}"),
     "finding.retest_requested": gettext_noop("retest asked for: {audit}"),
@@ -146,6 +149,9 @@ KINDS = {
     "finding.retest_requested": gettext_noop("retest asked for"),
     "finding.risk_accepted": gettext_noop("risk accepted"),
     "finding.seen_again": gettext_noop("seen again"),
+    "finding.acceptance_revoked": gettext_noop("acceptance ended before its day"),
+    "finding.rated": gettext_noop("severity rated anew"),
+    "finding.rejection_declined": gettext_noop("proposed rejection declined"),
 }
 FIELDS = {
     "owner": gettext_noop("owner"),

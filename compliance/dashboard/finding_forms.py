@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django import forms
 from django.contrib.auth import get_user_model
@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from auditor.records import Severity
 from compliance.access.roles import roles_with
 from compliance.actions.findings import LONGEST
 from compliance.dates import day_said
@@ -69,6 +70,42 @@ class RejectionForm(forms.Form):
 
     reason = _text(_("Why it is to be rejected"), required=True, help_text=_("A second person reads it and confirms."))
     use_required_attribute = True
+
+
+class ReasonForm(forms.Form):
+    """A reason for what a button does, of the finding that the page shows."""
+
+    said = _text("Reason", required=True, help_text="Why, in a sentence or two; it stays with the finding.")
+    revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
+    use_required_attribute = True
+
+    def of(self, record: FindingRecord) -> Self:
+        """Told from the other forms of the page by its identifiers; what is sent next is of what is shown now."""
+        self.auto_id = f"{type(self).__name__.lower()}_%s"
+        self.fields["revision"].initial = record.revision
+        if self.is_bound:
+            self.data = {**{name: self.data.get(name, "") for name in self.data}, "revision": str(record.revision)}
+        return self
+
+
+class DeclineForm(ReasonForm):
+    """Why a proposed rejection is left."""
+
+
+class EndForm(ReasonForm):
+    """Why an acceptance ends before its day."""
+
+
+class RatingForm(ReasonForm):
+    """Another severity, and why."""
+
+    severity = forms.ChoiceField(choices=[(level.value, level.value.capitalize()) for level in Severity])
+    field_order = ("severity", "said", "revision")
+
+    def of(self, record: FindingRecord) -> Self:
+        """With what it is rated now chosen."""
+        self.fields["severity"].initial = record.severity
+        return super().of(record)
 
 
 class AnswerForm(forms.Form):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from compliance.dashboard.finding_page import SightingLine
-from compliance.dashboard.links import cases_link
+from compliance.dashboard.links import cases_behind
 from compliance.dashboard.list_tables import Every, audit_link
 from compliance.models import FindingNote, FindingRecord
 from compliance.tables.described import Column, Table
@@ -192,7 +192,7 @@ def _last_cell(row: Any) -> SafeString:
 def _estimate_cell(line: SightingLine) -> str:
     if line.measurement is None:
         return numbers.DASH
-    at = cases_link(line.sighting.audit, line.measurement.cases)
+    at = cases_behind(line.sighting.audit, line.measurement)
     words = interval_words(line.measurement)
     return format_html('<a href="{}">{}</a>', at, words) if at else words
 

@@ -22,12 +22,21 @@ from django.views.decorators.http import require_POST
 from auditor.canonical import sha256_json
 from compliance import actions
 from compliance.access import permissions as access
-from compliance.actions.findings import ANSWER, VALIDATE, WRITE, answers_for, ways_for
+from compliance.actions.findings import ACCEPT, ANSWER, VALIDATE, WRITE, answers_for, ways_for
 from compliance.actions.retests import newest_retest
 from compliance.dashboard import finding_list, finding_page, finding_tables
 from compliance.dashboard.event_lines import history_of
-from compliance.dashboard.finding_forms import AnswerForm, MoveForm, NoteForm, RejectionForm, RetestForm
-from compliance.dashboard.links import cases_link
+from compliance.dashboard.finding_forms import (
+    AnswerForm,
+    DeclineForm,
+    EndForm,
+    MoveForm,
+    NoteForm,
+    RatingForm,
+    RejectionForm,
+    RetestForm,
+)
+from compliance.dashboard.links import cases_behind, cases_link
 from compliance.dashboard.list_pages import list_page
 from compliance.dashboard.pages import for_officers, page
 from compliance.exceptions import ComplianceError
@@ -111,6 +120,53 @@ def reject(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Cal
 
 
 @_form_of
+def decline(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Leave a proposed rejection."""
+    _require(request, VALIDATE, record)
+    form = DeclineForm(request.POST)
+
+    def act() -> None:
+        said = form.cleaned_data
+        actions.decline_rejection(
+            record=record, reason=said["said"], revision=said["revision"], actor=site_actor(request)
+        )
+
+    return form, act, "The proposed rejection is declined. The finding stays open."
+
+
+@_form_of
+def rate(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Rate its severity anew."""
+    _require(request, VALIDATE, record)
+    form = RatingForm(request.POST)
+
+    def act() -> None:
+        said = form.cleaned_data
+        actions.rate_finding(
+            record=record,
+            severity=said["severity"],
+            reason=said["said"],
+            revision=said["revision"],
+            actor=site_actor(request),
+        )
+
+    return form, act, "The severity is rated anew. What the audit said of it stays on the page of the audit."
+
+
+@_form_of
+def end_acceptance(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
+    """Take back an acceptance before its day."""
+    _require(request, ACCEPT, record)
+    form = EndForm(request.POST)
+
+    def act() -> None:
+        said = form.cleaned_data
+        actions.end_acceptance(record=record, reason=said["said"], revision=said["revision"], actor=site_actor(request))
+
+    return form, act, "The acceptance is ended. The finding is open again."
+
+
+@_form_of
 def answer(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Callable[[], object], str]:
     """Set owner, due date, response and plan."""
     _require(request, ANSWER, record)
@@ -165,6 +221,8 @@ def file(request: HttpRequest, number: int, pk: int) -> HttpResponse:
     row = FindingNote.objects.for_user(request.user).filter(record=record, pk=pk).exclude(sha256="").first()
     if row is None:
         raise Http404(_("no such file"))
+    if request.method == "HEAD":  # nothing is taken
+        return HttpResponse(content_type="application/octet-stream", headers={"Content-Length": str(row.size)})
     try:
         content = actions.download_attachment(note=row, actor=site_actor(request))
     except ComplianceError as error:
@@ -188,17 +246,20 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
     ways = ways_for(record, actor, retest=retested)
     lines = finding_page.sighting_lines(record)
     last = lines[0].sighting if lines else None
-    may = {name: access.may(request.user, name, record.team_id) for name in (ANSWER, VALIDATE, WRITE, "run_audit")}
+    may = {
+        name: access.may(request.user, name, record.team_id) for name in (ANSWER, VALIDATE, ACCEPT, WRITE, "run_audit")
+    }
     own, answering = answers_for(record, actor), may[ANSWER] and record.stands in ANSWERED_IN
     history = history_of(request.user, record.number, about=record.number, details=True)
     versions = finding_page.other_versions(record)
     proposing = record.stands is FindingState.OPEN and may[VALIDATE] and not own and not record.rejection_by
+    validating, accepted = may[VALIDATE] and not own, record.stands is FindingState.RISK_ACCEPTED
     notes = list(FindingNote.objects.for_user(request.user).filter(record=record).select_related("record"))
     context = {
         "record": record,
         "finding": last.finding if last else None,
         "last": last,
-        "cases": cases_link(last.audit, last.finding.cases) if last and last.finding.cases else "",
+        "cases": _cases(lines[0]) if lines else "",
         "change": lines[0].change if lines else "",
         "seen": len({line.sighting.audit_id for line in lines}),
         "overdue": record.overdue(today),
@@ -218,6 +279,15 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
             if not (proposing and item.to is FindingState.REJECTED_WITH_RATIONALE)
         ],
         "proposing": _kept(RejectionForm, sent) if proposing else None,
+        "reasoned": [
+            (at, words, _kept(kind, sent).of(record))
+            for at, words, kind, offered in (
+                ("finding_decline", "Decline the rejection", DeclineForm, validating and bool(record.rejection_by)),
+                ("finding_rate", "Rate the severity anew", RatingForm, validating and record.stands.live),
+                ("finding_end_acceptance", "End the acceptance", EndForm, may[ACCEPT] and accepted),
+            )
+            if offered
+        ],
         "answering": _answer_form(record, sent) if answering else None,
         "apart": finding_page.apart(record, sent.data) if isinstance(sent, AnswerForm) and status == REFUSED else (),
         "noting": _kept(NoteForm, sent).offer(fix=answering) if may[WRITE] else None,
@@ -233,6 +303,14 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
         history.table,
     ]
     return page_of(request, "compliance/finding.html", context, tables, status=status)
+
+
+def _cases(line: finding_page.SightingLine) -> str:
+    """Where its cases stand: at the cut-off that it speaks of, the pairs that flip there."""
+    audit, query = line.sighting.audit, line.sighting.finding.cases
+    if not query:
+        return ""
+    return cases_behind(audit, line.measurement, query) if line.measurement else cases_link(audit, query)
 
 
 def _kept(kind: type[Any], sent: Sent, *, to: str = "") -> Any:

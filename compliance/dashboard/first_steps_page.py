@@ -319,9 +319,9 @@ def _model(team: Team, made: LanguageModelVersion | None, asked: Registration | 
     )
     if made is not None:
         page = reverse("admin:compliance_languagemodelversion_change", args=[made.pk])
-        return replace(
-            step, stage="done", note=f"{made.language_model.name}, {made.source}", more=page, more_words=_("Its record")
-        )
+        note = f"{made.language_model.name}, {made.source}"
+        words = step.words if made.source == demonstration.MODEL else _("What your team registered to be audited.")
+        return replace(step, stage="done", words=words, note=note, more=page, more_words=_("Its record"))
     return _on_its_way(step, asked)
 
 
@@ -341,7 +341,12 @@ def _data(team: Team, made: DataSetVersion | None, asked: Registration | None) -
     if made is not None:
         page = reverse("admin:compliance_datasetversion_change", args=[made.pk])
         note = _("{name}, {rows} applications").format(name=made.name, rows=count(made.rows))
-        return replace(step, stage="done", note=note, more=page, more_words=_("Its record"))
+        words = (
+            step.words
+            if made.source == demonstration.DATA
+            else _("The table that your team registered last, with the meaning of its fields.")
+        )
+        return replace(step, stage="done", words=words, note=note, more=page, more_words=_("Its record"))
     return _on_its_way(step, asked)
 
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_noop
 
 from compliance.access.permissions import teams_where
 from compliance.actions.approvals import APPROVE
+from compliance.actions.retests import without_retest
 from compliance.actions.schedules import RUN
 from compliance.dashboard.audited_models import AuditedModel
 from compliance.dates import day_said
@@ -78,8 +79,8 @@ def tasks(audits: AuditQuerySet, user: Somebody, *, audited: Sequence[AuditedMod
     Parameters
     ----------
     audits
-        Those that they may read. Runs that stopped wait for whoever asked for the audit; where nobody with an account
-        did, for everybody.
+        Those that they may read. Runs that stopped wait for whoever asked for the audit, and may still run audits of
+        its team; where nobody with an account did, for everybody who may.
     audited
         The models that have a standing, with the day on which each is due. They wait for whoever may run audits.
     """
@@ -87,6 +88,7 @@ def tasks(audits: AuditQuerySet, user: Somebody, *, audited: Sequence[AuditedMod
         *_validations(user, audited=audited, now=now),
         *_held(user),
         *_findings(user, today=now.date()),
+        *_retests(user, today=now.date()),
         *_acceptances(user, today=now.date()),
         *_designs(user),
         *_returned_designs(user),
@@ -157,7 +159,10 @@ def _held(user: Somebody) -> Iterator[Task]:
 
 
 def _stopped(audits: AuditQuerySet, user: Somebody) -> Iterator[Task]:
-    rows = _theirs(audits, user).filter(state__in=list(STOPPED)).select_related("plan", "model__language_model")
+    within = _within(user, RUN, Q(state__in=list(STOPPED)))
+    if within is None:
+        return
+    rows = _theirs(audits, user).filter(within).select_related("plan", "model__language_model")
     for row in rows.order_by("-serial").defer("run_json", "plan__design_json", "model__manifest")[:MOST]:
         yield Task(
             words=_(STOPPED[JobState(row.state)]),
@@ -184,6 +189,16 @@ def _findings(user: Somebody, *, today: date) -> Iterator[Task]:
     second = ~Q(rejection_by="") & (Q(rejection_by_user__isnull=True) | ~Q(rejection_by_user=user.pk))
     for row in records.filter(deciding, second).order_by("serial")[:MOST]:
         yield _finding(_("Confirm or leave the rejection of {number}"), row, today=today)
+
+
+def _retests(user: Somebody, *, today: date) -> Iterator[Task]:
+    """Findings that are handed over and that nothing retests: they wait for whoever may run audits, not for owners."""
+    within = _within(user, RUN, Q(state=FindingState.READY_FOR_VALIDATION.value))
+    if within is None:
+        return
+    records = FindingRecord.objects.for_user(user).dated().filter(within).select_related("language_model")
+    for row in without_retest(records).order_by("-severity_rank", "serial")[:MOST]:
+        yield _finding(f"Retest {row.number}", row, today=today)
 
 
 def _finding(words: str, row: Any, *, today: date) -> Task:

@@ -16,7 +16,7 @@ from auditor.decision_sources import is_decision_file
 from auditor.records import Measurement
 from compliance.dashboard.audited_models import AuditedModel
 from compliance.dashboard.home_page import Age
-from compliance.dashboard.links import cases_link
+from compliance.dashboard.links import cases_behind
 from compliance.dashboard.model_page import Trend, version_words
 from compliance.models import Audit
 from compliance.tables.described import Column, Table
@@ -369,7 +369,7 @@ def trend_table(trend: Trend, *, number: int) -> Table:
 
 
 def _estimate_cell(row: tuple[Audit, Any, Measurement]) -> str:
-    at, words = cases_link(row[0], row[2].cases), interval_words(row[2])
+    at, words = cases_behind(row[0], row[2]), interval_words(row[2])
     return format_html('<a href="{}">{}</a>', at, words) if at else words
 
 

@@ -7,6 +7,7 @@ have to agree, so that a page does not pass for a picture.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import unicodedata
 from pathlib import Path, PurePath
@@ -35,6 +36,11 @@ KINDS: dict[str, tuple[bytes, ...]] = {
     ".txt": (),
 }
 ACCEPTED = ", ".join(KINDS)
+#: Names that Windows keeps for devices, whatever their ending: a file called so cannot be saved there.
+RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{at}{number}" for at in ("com", "lpt") for number in range(10))})
+#: Scripts whose letters pass for one another: within a word no honest name mixes them.
+ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
+WORD = re.compile(r"[^\W\d_]+")
 
 
 def file_name(name: str) -> str:
@@ -50,7 +56,8 @@ def take_in(name: str, content: bytes) -> str:
     Raises
     ------
     StateError
-        If it is empty or too large, of another kind than those accepted, or not what its name says.
+        If it is empty or too large, of another kind than those accepted, not what its name says, or under a name that
+        cannot be saved everywhere or passes for another one.
     """
     called, ending = file_name(name) or _("a file without a name"), PurePath(name).suffix.lower()
     if ending not in KINDS:
@@ -59,6 +66,7 @@ def take_in(name: str, content: bytes) -> str:
                 called=called, accepted=ACCEPTED
             )
         )
+    _may_be_called(called)
     if not content:
         raise StateError(_("{called}: is empty; expected a file with something in it").format(called=called))
     if len(content) > MOST_BYTES:
@@ -83,6 +91,17 @@ def take_in(name: str, content: bytes) -> str:
             stream.write(content)
         Path(draft).replace(path)
     return sha256
+
+
+def _may_be_called(name: str) -> None:
+    stem = name.partition(".")[0].strip()
+    if stem.casefold() in RESERVED:
+        raise StateError(f"{name}: is a name that Windows keeps for a device; expected another one")
+    for word in WORD.findall(name):
+        scripts = {unicodedata.name(mark, "").partition(" ")[0] for mark in word} & ALIKE
+        if len(scripts) > 1:
+            mixed = " and ".join(sorted(script.capitalize() for script in scripts))
+            raise StateError(f"{name}: mixes {mixed} letters in one word; expected a word in one script")
 
 
 def hand_out(name: str, sha256: str) -> bytes:

@@ -86,8 +86,8 @@ class Facts:
 
     Attributes
     ----------
-    owner, due
-        Whether each is set.
+    owner, due, plan
+        Whether each is set: who owns it, until when, and what is planned.
     fix_attached
         Whether evidence of the fix was attached since it was opened.
     critical
@@ -108,6 +108,7 @@ class Facts:
 
     owner: bool = False
     due: bool = False
+    plan: bool = False
     fix_attached: bool = False
     critical: bool = False
     answers_for_it: bool = False
@@ -124,6 +125,8 @@ class Guard(StrEnum):
     """What has to hold before a finding moves."""
 
     OWNER_AND_DUE_DATE = "owner_and_due_date"
+    PLAN_WRITTEN = "plan_written"
+    NO_REJECTION_WAITS = "no_rejection_waits"
     FIX_ATTACHED = "fix_attached"
     RETEST_CLEAR = "retest_clear"
     RETEST_FAILED = "retest_failed"
@@ -143,6 +146,16 @@ def _owner_and_due_date(facts: Facts) -> str:
     if facts.due:
         return _("has no owner; expected both to be set")
     return _("has no owner and no due date; expected both to be set")
+
+
+def _plan_written(facts: Facts) -> str:
+    return "" if facts.plan else "has no remediation plan; expected what will be changed, by whom, and how it will show"
+
+
+def _no_rejection_waits(facts: Facts) -> str:
+    if facts.proposed:
+        return "has a proposed rejection that nobody has decided on; expected it to be confirmed or declined first"
+    return ""
 
 
 def _fix_attached(facts: Facts) -> str:
@@ -191,7 +204,7 @@ def _rationale(facts: Facts) -> str:
 
 def _second_person(facts: Facts) -> str:
     if not facts.proposed:
-        return _("has no proposed rejection; expected one by another person")
+        return _("has not been proposed for rejection; expected a validator to propose it and a second one to confirm")
     return _("was proposed for rejection by the same person; expected a second one") if facts.proposed_it else ""
 
 
@@ -205,6 +218,8 @@ def _expired(facts: Facts) -> str:
 CHECKS: Mapping[Guard, Callable[[Facts], str]] = MappingProxyType(
     {
         Guard.OWNER_AND_DUE_DATE: _owner_and_due_date,
+        Guard.PLAN_WRITTEN: _plan_written,
+        Guard.NO_REJECTION_WAITS: _no_rejection_waits,
         Guard.FIX_ATTACHED: _fix_attached,
         Guard.RETEST_CLEAR: _retest_clear,
         Guard.RETEST_FAILED: _retest_failed,
@@ -246,6 +261,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         source=FindingState.OPEN,
         target=FindingState.ACKNOWLEDGED,
         role=Role.MODEL_OWNER,
+        guards=(Guard.NO_REJECTION_WAITS,),
         verb=gettext_lazy("Acknowledge"),
     ),
     Transition(
@@ -259,7 +275,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         source=FindingState.ACKNOWLEDGED,
         target=FindingState.ACTION_PLANNED,
         role=Role.MODEL_OWNER,
-        guards=(Guard.OWNER_AND_DUE_DATE,),
+        guards=(Guard.OWNER_AND_DUE_DATE, Guard.PLAN_WRITTEN),
         verb=gettext_lazy("Plan the action"),
     ),
     Transition(

@@ -52,7 +52,7 @@ def decisions() -> Iterator[str]:
     yield from _reviews(_events("pack.reviewed"))
     yield from _systems(_events("system.proposed", "system.listed", "system.withdrawn"))
     yield from _findings(_events(*_LEADS_TO))
-    yield from _answers(_events(*_SEEN, "finding.acceptance_expired", "finding.answered"))
+    yield from _answers(_events(*_SEEN, *_UNDATED, "finding.answered"))
     yield from _notes(_events("finding.commented", "finding.fix_attached"))
     yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
 
@@ -237,6 +237,7 @@ _LEADS_TO = {
     "finding.opened": FindingState.OPEN,
     "finding.reopened": FindingState.OPEN,
     "finding.acceptance_expired": FindingState.OPEN,
+    "finding.acceptance_revoked": FindingState.OPEN,
     "finding.sent_back": FindingState.IN_REMEDIATION,
     **{f"finding.{state}": state for state in FindingState if state is not FindingState.OPEN},
 }
@@ -258,8 +259,10 @@ def _findings(told: dict[str, list[Told]]) -> Iterator[str]:
             yield from _compared(name, says, event, payload)
 
 
-#: Each names the severity at which a finding was seen.
-_SEEN = ("finding.opened", "finding.seen_again", "finding.reopened")
+#: Each names the severity that a finding has after it.
+_SEEN = ("finding.opened", "finding.seen_again", "finding.reopened", "finding.rated")
+#: After each of these no day is set.
+_UNDATED = ("finding.opened", "finding.reopened", "finding.acceptance_expired", "finding.acceptance_revoked")
 
 
 def _answers(told: dict[str, list[Told]]) -> Iterator[str]:
@@ -281,7 +284,7 @@ def _last_of(entries: list[Told]) -> Iterator[tuple[str, Event, dict[str, Any]]]
             last["severity"] = (event, payload)
         if event.action == "finding.opened":
             last["account"] = (event, {"account": None})
-        if event.action in ("finding.opened", "finding.reopened", "finding.acceptance_expired"):
+        if event.action in _UNDATED:
             last["due"] = (event, {"due": ""})
         if event.action == "finding.answered":
             last["account"] = (event, {"account": payload.get("account")} if payload else {})

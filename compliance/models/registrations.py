@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
+from auditor.canonical import sha256_json
 from auditor.data_sources import DEMONSTRATION
 from compliance.execution.heartbeats import lease, silent
 from compliance.models.rows import TeamRows
@@ -91,6 +92,11 @@ class Registration(models.Model):
     def event_object(self) -> str:
         """What events call it."""
         return f"registration {self.pk}"
+
+    @property
+    def revision(self) -> str:
+        """Names what is said of its columns, and of which file: whoever read that changes that, and nothing else."""
+        return sha256_json([self.file, self.mapping])
 
     @property
     def left_behind(self) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -23,16 +23,20 @@ from compliance.models import (
     Event,
     FindingRecord,
     Membership,
+    Notice,
     PlanDraft,
     PlanVersion,
     Registration,
+    RegistrationState,
     Release,
     SystemListing,
 )
 
-ANSWER, VALIDATE, ACCEPT = "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
+RUN, ANSWER, VALIDATE, ACCEPT = "run_audit", "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
 SOON = timedelta(days=30)
 """How long before it ends people are told of an acceptance."""
+UNDESCRIBED = timedelta(days=2)
+"""How long a table may wait for its columns to be described before who sent it is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "registration_failed": Kind(
             label=gettext_noop("A registration of mine failed"), event=gettext_noop("A registration failed")
         ),
+        "table_waits": Kind(
+            label=gettext_noop("A table of mine waits for its columns to be described"),
+            event=gettext_noop("A table waits for its columns to be described"),
+        ),
         "audit_finished": Kind(
             label=gettext_noop("An audit that I asked for finished"), event=gettext_noop("An audit finished")
         ),
@@ -76,10 +84,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "finding_answered": Kind(
             label=gettext_noop("A finding was answered"), event=gettext_noop("A finding was answered"), mailed=False
         ),
+        "finding_rated": Kind(
+            label=gettext_noop("A finding of mine was rated anew"),
+            event=gettext_noop("A finding was rated anew"),
+            mailed=False,
+        ),
         "finding_to_decide": Kind(
             label=gettext_noop("A finding waits for a second person"),
             event=gettext_noop("A finding waits for a second person"),
         ),
+        "retest_wanted": Kind(
+            label=gettext_noop("A finding waits for its retest"), event=gettext_noop("A finding waits for its retest")
+        ),
+        "finding_overdue": Kind(label=gettext_noop("A finding is overdue"), event=gettext_noop("A finding is overdue")),
         "finding_returned": Kind(
             label=gettext_noop("A finding of mine was sent back"), event=gettext_noop("A finding was sent back")
         ),
@@ -253,6 +270,20 @@ def _answered(told: Told) -> Iterator[Occasion]:
         )
 
 
+def _handed_over(told: Told) -> Iterator[Occasion]:
+    """A decision on its fix takes a retest: whoever may run one is told too, unless they decide anyway."""
+    record = _record(told)
+    if record is None:
+        return
+    deciding = holders(record.team_id, VALIDATE) - {record.owner_id}
+    said = "waits for a decision on its fix"
+    yield _finding(told, record, kind="finding_to_decide", said=said, people=deciding, permission=VALIDATE)
+    people = holders(record.team_id, RUN) - deciding
+    retest = _finding(told, record, kind="retest_wanted", said="waits for its retest", people=people, permission=RUN)
+    # A webhook is told of an occasion once: this is another one than the decision.
+    yield replace(retest, key=f"{told.key}, retest")
+
+
 def _to_decide(said: str) -> Callable[[Told], Iterator[Occasion]]:
     def tell(told: Told) -> Iterator[Occasion]:
         record = _record(told)
@@ -399,6 +430,58 @@ def _acceptances(today: date) -> Iterator[Occasion]:
         )
 
 
+def _untold(keys: Iterable[str]) -> set[str]:
+    """Those of which nobody was told yet: what was told of is looked up once, however much of it there is."""
+    wanted = set(keys)
+    return wanted - set(Notice.objects.filter(key__in=wanted).order_by().values_list("key", flat=True).distinct())
+
+
+def _overdue(today: date) -> Iterator[Occasion]:
+    """Findings whose day is past, to their owner, else to whoever answers findings; once for each such day."""
+    rows = FindingRecord.objects.overdue(today).only("serial", "team", "title", "owner", "due", "allowed_until")
+    late = {f"{row.number} overdue since {row.due_on}": row for row in rows.order_by("pk")}
+    answering: dict[int, frozenset[int]] = {}
+    for key in sorted(_untold(late)):
+        row = late[key]
+        if row.owner_id is None and row.team_id not in answering:
+            answering[row.team_id] = holders(row.team_id, ANSWER)
+        yield Occasion(
+            key=key,
+            kind="finding_overdue",
+            team=row.team_id,
+            subject="findingrecord",
+            subject_id=row.pk,
+            words=f"{row.number} is overdue since {row.due_on:%d %b %Y}",
+            title=row.title,
+            link=row.get_absolute_url(),
+            people=answering[row.team_id] if row.owner_id is None else frozenset({row.owner_id}),
+            permission=ANSWER if row.owner_id is None else "",
+        )
+
+
+def _tables(today: date) -> Iterator[Occasion]:
+    """Tables that were sent and not described for some days, to who sent them, once."""
+    sent = datetime.combine(today - UNDESCRIBED, time(), tzinfo=UTC)
+    waiting = Registration.objects.filter(
+        state=RegistrationState.MAPPING, created_at__lt=sent, requested_by_user__isnull=False
+    )
+    rows = {f"{row.event_object} waits": row for row in waiting.defer("mapping", "look").order_by("pk")}
+    for key in sorted(_untold(rows)):
+        row = rows[key]
+        if row.requested_by_user_id is not None:
+            yield Occasion(
+                key=key,
+                kind="table_waits",
+                team=row.team_id,
+                subject="registration",
+                subject_id=row.pk,
+                words="A table waits for its columns to be described",
+                title=row.name,
+                link=reverse("registration", args=[row.public_id]),
+                people=frozenset({row.requested_by_user_id}),
+            )
+
+
 def _serial(name: str) -> int:
     """``A-0001``, ``F-0001``: the number."""
     return _key(name.replace("-", " "))
@@ -424,6 +507,7 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "plan.decided": _decided,
         "system.proposed": _system,
         "registration.failed": _registration,
+        "registration.upload_ended": _registration,
         "audit.finished": lambda told: _audit(told, "audit_finished", gettext_noop("Audit {number} finished")),
         "audit.failed": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} failed")),
         "audit.paused": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} paused")),
@@ -432,7 +516,10 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "finding.reopened": _opened(gettext_noop("{number} was opened again")),
         "finding.acceptance_expired": _opened(gettext_noop("{number} is open again: its acceptance has ended")),
         "finding.answered": _answered,
-        "finding.ready_for_validation": _to_decide(gettext_noop("{number} waits for a decision on its fix")),
+        "finding.acceptance_revoked": _opened(gettext_noop("{number} is open again: its acceptance was taken back")),
+        "finding.ready_for_validation": _handed_over,
+        "finding.rated": _to_owner("finding_rated", gettext_noop("{number} was rated anew")),
+        "finding.rejection_declined": _opened(gettext_noop("{number} stays open: its rejection was declined")),
         "finding.rejection_proposed": _to_decide(
             gettext_noop("{number} waits for a second person: a rejection was proposed")
         ),
@@ -444,4 +531,4 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "audit.release_withdrawn": _released("past release", gettext_noop("Audit {number} is released to you no more")),
     }
 )
-REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances,)
+REMINDERS: tuple[Callable[[date], Iterator[Occasion]], ...] = (_acceptances, _overdue, _tables)

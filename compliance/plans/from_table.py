@@ -78,6 +78,13 @@ class Compared:
     why_not: str = ""
 
     @property
+    def tied(self) -> bool:
+        """Whether the reference was chosen among several of the largest groups, by its name."""
+        known = {group.value: group.rows for group in self.groups if group.chosen and group.rows is not None}
+        most = max(known.values(), default=0)
+        return known.get(self.reference) == most and list(known.values()).count(most) > 1
+
+    @property
     def chosen(self) -> tuple[str, ...]:
         """The values that are compared."""
         return tuple(group.value for group in self.groups if group.chosen)

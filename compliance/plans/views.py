@@ -263,6 +263,7 @@ def _plan_page(
         "decisions": row.decisions.all(),
         "text": written_out(row),
         "origin": origin,
+        "comments": comments_on(origin.copy_of) if origin is not None and origin.copy_of is not None else (),
         "changed": changed,
         "against": against,
         "approved_changes": approved_changes,

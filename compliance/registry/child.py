@@ -70,7 +70,9 @@ def _look(job: dict[str, Any]) -> dict[str, Any]:
     lines = check_mapping(table, mapping)
     answer["lines"] = lines
     # Why it is proposed so, and how outcomes count: a flag the wrong way round fits its mapping as the right one does.
-    answer["facts"] = [line for line in (*told, *_outcomes(table, mapping)) if line not in lines]
+    # A reason may say again what a line says, such as which delimiter there is.
+    facts = (*told, *_outcomes(table, mapping))
+    answer["facts"] = [fact for fact in facts if not any(line in fact for line in lines)]
     # What is proposed was said by nobody, be it asked for anew or kept as it was proposed.
     answer["preview"] = masked_preview(table, mapping, said=bool(job["mapping"]) and text == job["mapping"])
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +16,20 @@ from django.utils.translation import gettext_noop, ngettext
 from auditor.mappings import EMPTY, REPEATS, code_of
 from auditor.recognition import MASK, without_examples
 from compliance.form_fields import one_way_lines
-from compliance.registry.column_facts import ColumnFacts
-from compliance.registry.columns import MASKED_ROLES
+from compliance.registry.column_facts import SMALL, ColumnFacts
+from compliance.registry.columns import MASKED_ROLES, PROXY_WORDS
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
 from compliance.registry.mapping_rows import values_of as boxes_of
 from compliance.registry.mapping_sides import OF_A_FIELD, plain_of, row_of
 from compliance.tables.described import Column, Table
 
+HIDDEN_ROLES = MASKED_ROLES | {""}
 A_PAGE = 20  # columns; with their codes fewer boxes than a form may have
 REFUSE = gettext_noop("Refuse the file")
 ROLE_WORDS = {
     "predictor": gettext_noop("Predictor"),
     "protected": gettext_noop("Protected attribute"),
-    "protected_proxy": gettext_noop("Says nearly who somebody is"),
-    "proxy": gettext_noop("Proxy, such as a place"),
+    **PROXY_WORDS,
     "recorded": gettext_noop("Known after the decision"),
     "outcome": gettext_noop("Outcome"),
     "id": gettext_noop("Id of the row"),
@@ -105,12 +106,12 @@ class ShownRow:
     @property
     def masked(self) -> bool:
         """Whether its values are hidden: by what it seems to be, or by what somebody says it is."""
-        return self.facts.masked or self.values["role"] in MASKED_ROLES or self.values["type"] == "text"
+        return self.facts.masked or self.values["role"] in HIDDEN_ROLES or self.values["type"] == "text"
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Values as they may be shown."""
-        by_hand = self.values["role"] in MASKED_ROLES and not self.facts.masked
+        """Values as they may be shown. Of what is left out nobody said what it holds."""
+        by_hand = self.values["role"] in HIDDEN_ROLES and not self.facts.masked
         return (MASK,) if by_hand and self.facts.samples else self.facts.samples
 
     @property
@@ -237,7 +238,7 @@ def columns_page(
                 error=OF_A_FIELD.split(error)[-1].removeprefix(": ") if at == wrong else "",
                 lines=tuple(line for ours, _ in said for line in ours),
                 told=tuple(line.partition(": ")[2] or line for _, ours in said for line in ours),
-                codes=tuple(_code(at, code, each, values) for code in codes_in(item, each)),
+                codes=tuple(_code(at, code, each, values) for code in _codes_told(item, each, values)),
             )
         )
     find = str(asked.get("find", "")).strip()[:100]
@@ -304,10 +305,25 @@ def columns_table(page: ColumnsPage, *, address: str) -> Table:
     )
 
 
+def _codes_told(item: Mapping[str, Any], facts: ColumnFacts, values: Values) -> list[str]:
+    """The codes that are shown: of a column that somebody masks by its role no more than of one recognised as such.
+
+    What the mapping itself names stays: somebody typed it there.
+    """
+    listed, role = codes_in(item, facts), values["role"]
+    if facts.masked or (role not in HIDDEN_ROLES and values["type"] != "text"):
+        return listed
+    counted = {code_of(code): count for code, count in facts.codes}
+    named = {code_of(code) for code in item.get("words") or {}}
+    few = {"protected": 0, "proxy": 0, "protected_proxy": SMALL}.get(role, math.inf)
+    return [code for code in listed if code in named or (counted.get(code) or 0) >= few]
+
+
 def _code(at: int, code: str, facts: ColumnFacts, values: Values) -> ShownCode:
     counted = {code_of(each): count for each, count in facts.codes}
     rows = _("no row") if code not in counted else _("< 11 rows")
-    if (count := counted.get(code)) is not None:
+    count = counted.get(code)
+    if count is not None and (count >= SMALL or values["role"] not in HIDDEN_ROLES):
         rows = ngettext("{n} row", "{n} rows", count).format(n=f"{count:,}")
     side = choices(SIDE_WORDS, values.get(f"side:{code}", "")) if values["role"] == "outcome" else ()
     return ShownCode(

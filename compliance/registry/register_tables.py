@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop, pgettext
 from auditor.run_record import MappedField
 from compliance.dates import day_said
 from compliance.models import Registration, SystemListing
+from compliance.registry.columns import PROXY_WORDS
 from compliance.tables.described import Column, Table
 from reports import numbers
 
@@ -109,8 +110,7 @@ def fields_table(fields: Iterable[Any], *, address: str) -> Table:
 ROLES = {
     "predictor": gettext_noop("Given to the model"),
     "protected": gettext_noop("Protected"),
-    "protected_proxy": gettext_noop("Protected, and stands for another protected one"),
-    "proxy": gettext_noop("Stands for a protected one"),
+    **PROXY_WORDS,
     "recorded": gettext_noop("Recorded, not given to the model"),
     "outcome": gettext_noop("Outcome"),
     "id": gettext_noop("Identifier"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from difflib import unified_diff
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -23,9 +24,10 @@ from auditor.exceptions import DataError, InputError
 from auditor.proposals import has_fields
 from compliance import actions
 from compliance.access import permissions as access
+from compliance.actions.registrations import PERMISSIONS
 from compliance.dashboard.list_pages import list_page
 from compliance.database.patience import passes
-from compliance.exceptions import ComplianceError
+from compliance.exceptions import ComplianceError, OvertakenError
 from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
 from compliance.models import Registration, RegistrationState
@@ -33,7 +35,7 @@ from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.mapping_page import columns_page, columns_table, lines_shown, posted_boxes
-from compliance.registry.mapping_sides import Sides, merged
+from compliance.registry.mapping_sides import Sides, merged, plain_of
 from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
@@ -56,7 +58,6 @@ READING = """# How the file is read: take out the # before a key that the line a
 # delimiter = ";"
 # encoding = "cp1252"
 """
-PERMISSIONS = {Registration.MODEL: "add_languagemodelversion", Registration.DATA: "add_datasetversion"}
 
 
 def page(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
@@ -205,42 +206,99 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     if request.method == "POST":
         access.require(request.user, PERMISSIONS[row.kind], row.team_id)
         if not describable:
-            return _to(row)
+            return _late(request, row)
     if not describable or not row.file:
         return render(request, "registry/registration.html", context)
     form = MappingForm(request.POST if "mapping" in request.POST else None)
-    facts = _facts(row)
-    sides: Sides | None = None
-    if request.method == "POST" and form.is_bound and form.is_valid():
-        sides = merged(
-            text=one_way_lines(form.cleaned_data["mapping"]),
-            agreed=one_way_lines(request.POST.get("agreed", "")),
-            posted=posted_boxes(request.POST, facts),
-            facts=facts,
-        )
+    sides = _sides(request, row, form) if request.method == "POST" else None
     if request.method == "POST" and (not form.is_bound or (sides and not sides.refused)):
-        text = sides.text if sides else row.mapping
-        if "register" in request.POST and has_fields(text) and not _problem(text):
-            # Right or wrong for the table: the worker reads it, and says so.
-            actions.keep_mapping(registration=row, mapping=text, ready=True, actor=site_actor(request))
-            return _to(row)
-        if "go" in request.POST and not form.is_bound:
-            return _to(row)
-        if form.is_bound and not ("go" in request.POST and text == _shown_text(row)):
-            # Kept right or wrong, so that nothing somebody wrote is lost.
-            actions.keep_mapping(registration=row, mapping=text, ready=False, actor=site_actor(request))
-        if "go" in request.POST:
-            asked = {"columns": request.POST["go"], "find": request.POST.get("find", "")}
-            return HttpResponseRedirect(f"{_address(row)}?{urlencode({k: v for k, v in asked.items() if v})}#columns")
-        if not (text and _problem(text)):
-            _look(row, mapping=text)
-        if sides is not None:
-            # What stands in the boxes now is what was made of both sides.
-            form = MappingForm({"mapping": text}) if has_fields(text) or _problem(text) else MappingForm(None)
+        answer = _taken(request, row, form, sides)
+        if not isinstance(answer, MappingForm):
+            return answer
+        form = answer
     described = _described(row, form, asked=request.GET, sides=sides)
+    refused = sides is not None and bool(sides.refused)
+    # What was refused is still of what was read before it: others may have said something since.
+    context |= {"stood": request.POST.get("read", "") if refused else row.revision, **described}
     tables = _tables(row, described)
-    status = 400 if sides is not None and sides.refused else 200
-    return page_of(request, "registry/registration.html", {**context, **described}, tables, status=status)
+    return page_of(request, "registry/registration.html", context, tables, status=400 if refused else 200)
+
+
+def _sides(request: HttpRequest, row: Registration, form: MappingForm) -> Sides | None:
+    """What was sent, TOML and table put together; nothing where only buttons were."""
+    if not (form.is_bound and form.is_valid()):
+        return None
+    facts = _facts(row)
+    return merged(
+        text=one_way_lines(form.cleaned_data["mapping"]),
+        agreed=one_way_lines(request.POST.get("agreed", "")),
+        # Boxes are of the columns of the file that was shown: of another one they would describe other columns.
+        posted=posted_boxes(request.POST, facts) if request.POST.get("of", row.file) == row.file else {},
+        facts=facts,
+    )
+
+
+def _taken(
+    request: HttpRequest, row: Registration, form: MappingForm, sides: Sides | None
+) -> HttpResponseBase | MappingForm:
+    """Keep what was said and do what was asked for; the form of the page, where that is shown next."""
+    text = sides.text if sides else row.mapping
+    register = "register" in request.POST and has_fields(text) and not _problem(text)
+    if "go" in request.POST and not form.is_bound:
+        return _to(row)
+    # Kept right or wrong, so that nothing somebody wrote is lost; a worker says what is wrong for the table.
+    if register or (form.is_bound and not ("go" in request.POST and text == _shown_text(row))):
+        read, actor = request.POST.get("read"), site_actor(request)
+        try:
+            actions.keep_mapping(registration=row, mapping=text, ready=register, read=read, actor=actor)
+        except OvertakenError as error:
+            return _overtaken(request, row, text, str(error))
+    if register:
+        return _to(row)
+    if "go" in request.POST:
+        asked = {"columns": request.POST["go"], "find": request.POST.get("find", "")}
+        return HttpResponseRedirect(f"{_address(row)}?{urlencode({k: v for k, v in asked.items() if v})}#columns")
+    if not (text and _problem(text)):
+        _look(row, mapping=text)
+    if sides is None:
+        return form
+    # What stands in the boxes now is what was made of both sides.
+    return MappingForm({"mapping": text}) if has_fields(text) or _problem(text) else MappingForm(None)
+
+
+def _late(request: HttpRequest, row: Registration) -> HttpResponseBase:
+    """Somebody had it registered meanwhile: what was sent is shown, for it is kept nowhere."""
+    text = one_way_lines(request.POST.get("mapping", ""))
+    if not text or text == row.mapping:
+        return _to(row)
+    label = row.get_state_display().lower()
+    error = f"{row}: is {label}; expected one whose columns are still described. What you said is not saved"
+    context = {"row": row, **_rights(request, row), "error": error, "overtaken": _apart(row, text)}
+    return render(request, "registry/registration.html", context, status=409)
+
+
+def _apart(row: Registration, text: str) -> dict[str, Any]:
+    lines = list(unified_diff(row.mapping.splitlines(), text.splitlines(), lineterm="", n=2))[2:]
+    return {"theirs": row.mapping, "yours": text, "apart": lines}
+
+
+def _overtaken(request: HttpRequest, row: Registration, text: str, error: str) -> HttpResponseBase:
+    """Both texts side by side; the form holds the one that was not saved, on top of the other."""
+    row.refresh_from_db()
+    form = MappingForm({"mapping": text})
+    sides = Sides(text=text, agreed=text) if plain_of(text) is not None else None
+    described = _described(row, form, asked=request.GET, sides=sides)
+    context = {
+        "row": row,
+        **_rights(request, row),
+        **described,
+        "form": form,
+        "error": error,
+        "stood": row.revision,
+        "overtaken": _apart(row, text),
+    }
+    tables = _tables(row, described)
+    return page_of(request, "registry/registration.html", context, tables, status=409)
 
 
 def _facts(row: Registration) -> list[ColumnFacts]:

@@ -200,8 +200,7 @@ class Listed:
     @property
     def offered_columns(self) -> list[tuple[Column, bool]]:
         """The columns that may be left out or taken in, and whether each is shown."""
-        shown = {column.name for column in self.table.shown}
-        return [(column, column.name in shown) for column in self.table.columns[1:]]
+        return offered_columns(self.table)
 
     def _query(self, sort: Sort) -> str:
         asked = {SEARCH: self.words, **self.values}
@@ -244,7 +243,7 @@ def listed(given: QueryDict, listing: Listing) -> Listed:
     page = Paginator(rows, LINES).get_page(given.get(PAGE))
     lines = listing.lines(page.object_list)
     table = listing.table(lines, lambda: listing.every(rows))
-    columns = _columns(given, table)
+    columns = chosen_columns(given, table)
     shown = replace(table, kind=f"{table.kind} {FOLDS}".strip(), chosen=frozenset(columns) if columns else None)
     return Listed(
         listing=listing,
@@ -258,8 +257,14 @@ def listed(given: QueryDict, listing: Listing) -> Listed:
     ).with_heads()
 
 
-def _columns(given: QueryDict, table: Table) -> tuple[str, ...]:
-    """The columns that an address names, in the order of the table."""
+def offered_columns(table: Table) -> list[tuple[Column, bool]]:
+    """The columns beside the first, and whether each is shown."""
+    shown = {column.name for column in table.shown}
+    return [(column, column.name in shown) for column in table.columns[1:]]
+
+
+def chosen_columns(given: QueryDict, table: Table) -> tuple[str, ...]:
+    """The columns that an address names, in the order of the table; Http404 for one that is not there."""
     names = [column.name for column in table.columns]
     asked = {choice(QueryDict(urlencode({COLUMN: word})), COLUMN, names) for word in given.getlist(COLUMN)}
     return tuple(name for name in names if name in asked)

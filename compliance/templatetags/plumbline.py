@@ -13,7 +13,7 @@ from django.utils.translation import get_language, gettext_noop, ngettext
 from django.utils.translation import gettext as _
 
 from auditor.records import Conclusion, Measurement, Severity
-from compliance.dashboard.links import cases_link
+from compliance.dashboard.links import cases_behind
 from compliance.dates import day_said, moment_said
 from compliance.models import Audit
 from compliance.tables.described import Table
@@ -175,8 +175,14 @@ def arm(value: str) -> str:
 
 
 @register.filter
+def p_printed(text: str) -> str:
+    """A recorded sentence with its p-values in print: ``p < .001`` for ``p = 0.0001``."""
+    return wording.with_p_values(text)
+
+
+@register.filter
 def outcome(value: str | None) -> str:
-    """What became of a case: ``favourable``, ``adverse``, ``cannot be read``."""
+    """What became of a case: ``favourable``, ``adverse``, ``neither answer``."""
     return translated(OUTCOME_LABELS.get(value or "", words(value)))
 
 
@@ -236,4 +242,4 @@ def files_of(context: Context, name: str) -> SafeString:
 @register.simple_tag
 def cases_of(audit: Audit, item: Measurement) -> str:
     """The address of the cases behind a number."""
-    return cases_link(audit, item.cases)
+    return cases_behind(audit, item)

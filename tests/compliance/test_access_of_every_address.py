@@ -53,7 +53,7 @@ SITE = {
             allowed=400,
             foreign=MISSING,
         )
-        for button in ("move", "reject", "answer", "notes", "retest")
+        for button in ("move", "reject", "decline", "rate", "end-acceptance", "answer", "notes", "retest")
     },
     "findings/<finding:number>/files/<key:pk>/": Line(
         "/findings/{findingrecord.number}/files/{findingnote.pk}/", without=MISSING, foreign=MISSING

@@ -290,3 +290,18 @@ def test_the_page_of_a_design_shows_its_prompts_the_comments_and_what_differs_fr
     assert "vera returned the design it is copied from : Name the loans." in text_of(client.get(begun).content)
     assert client.post(f"/plans/{second.pk}/again/", {"reason": "They are."})["Location"] == f"/plans/{second.pk}/"
     assert "They are." in text_of(client.get(f"/plans/{second.pk}/").content)
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_corrected_design_shows_the_comments_on_the_version_before(client: Client) -> None:
+    vera, ola = actor("vera", Role.VALIDATOR), actor("ola", Role.COMPLIANCE_OFFICER)
+    plan = versions()["plan"]
+    returned(plan, vera)
+    draft = actions.begin_draft(team=default_team(), name="small", origin="a copy", text="", copy_of=plan, actor=ola)
+    corrected = make_plan().model_copy(update={"title": "Small, of named loans"})
+    version = actions.register_draft(draft=draft, plan=corrected, actor=ola)
+    client.force_login(vera.user)
+    page = text_of(client.get(f"/plans/{version.pk}/").content)
+    assert "Comments on the version it corrects" in page
+    assert "Name the loans." in page
+    assert "Comments on the version it corrects" not in text_of(client.get(f"/plans/{plan.pk}/").content)

@@ -136,7 +136,7 @@ def test_audit_home_and_model_lead_to_the_record_and_say_where_it_stands(finishe
 
 ROLES_AND_BUTTONS = {
     (Role.MODEL_OWNER,): ["Acknowledge", "Answer", "Comment or attach"],
-    (Role.VALIDATOR,): ["Propose a rejection", "Comment or attach"],
+    (Role.VALIDATOR,): ["Propose a rejection", "Rate the severity anew", "Comment or attach"],
     (Role.APPROVER,): ["Comment or attach"],
     (Role.COMPLIANCE_OFFICER,): ["Comment or attach", "Retest"],
     (Role.INTERNAL_AUDIT,): [],
@@ -323,3 +323,11 @@ def test_the_command_lists_shows_rejects_and_says_what_is_wrong_in_one_line(caps
         assert len(said.splitlines()) == 1
     with pytest.raises(CommandError, match="choose from 'live', 'open', 'acknowledged'"):
         call_command("findings", "list", "--state", "shut")
+
+
+def test_p_values_on_the_page_are_printed_as_reports_print_them() -> None:
+    open_finding(condition="Approvals fall, adjusted p = 0.0001.", effect="Fewer are approved (p = 0.034).")
+    text = text_of(browser(Role.INTERNAL_AUDIT).get("/findings/F-0001/").content)
+    assert "adjusted p < .001" in text
+    assert "(p = .034)" in text
+    assert "0.0001" not in text

@@ -56,7 +56,7 @@ class Doors:
         self.proposer = make_person("the proposer", self.team, [Role.VALIDATOR])
         for record in (self.cleared, self.shown):
             actions.answer_finding(
-                record=record, revision=record.revision, owner=self.owner, response="", remediation="",
+                record=record, revision=record.revision, owner=self.owner, response="", remediation="Change it.",
                 due=timezone.now().date() + timedelta(days=20), actor=actor_of(self.owner),
             )  # fmt: skip
             actions.note_finding(
@@ -76,15 +76,15 @@ class Doors:
         """A finding in a state, with all that any guard asks for on the way to another."""
         sent_back = (state, target) == (FindingState.READY_FOR_VALIDATION, FindingState.IN_REMEDIATION)
         record = self.shown if sent_back else self.cleared
-        settled = state in SETTLED
+        settled, proposed = state in SETTLED, target == FindingState.REJECTED_WITH_RATIONALE
         FindingRecord.objects.filter(pk=record.pk).update(
             state=state,
             settled_rank=record.severity_rank if settled else None,
             accepted_until=self.until if state == FindingState.RISK_ACCEPTED else None,
             rationale="Said before." if settled else "",
-            rejection_by=self.proposer.username if state == FindingState.OPEN else "",
-            rejection_by_user=self.proposer if state == FindingState.OPEN else None,
-            rejection_reason="It was a test." if state == FindingState.OPEN else "",
+            rejection_by=self.proposer.username if proposed else "",
+            rejection_by_user=self.proposer if proposed else None,
+            rejection_reason="It was a test." if proposed else "",
         )
         record.refresh_from_db()
         return record

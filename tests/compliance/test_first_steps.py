@@ -245,3 +245,10 @@ def test_make_serve_asks_for_the_demonstration_once_and_enters_what_the_audit_co
     stored = demo_store.import_model("demo:underwriter")
     actions.register_model(source="demo:underwriter", sha256=stored.sha256, manifest=stored.manifest, actor=ACTOR)
     assert (LanguageModelVersion.objects.count(), DataSetVersion.objects.count()) == (1, 1)
+
+
+def test_the_words_of_a_step_that_is_done_are_of_what_was_registered(ada: Client, worker: Worker) -> None:
+    versions()  # a table and a model that are not the demonstration's
+    page = " ".join(look(ada).content.decode().split())
+    assert "The table that your team registered last" in page
+    assert "1,989 real mortgage applications" not in page

@@ -274,6 +274,17 @@ def test_a_secret_opens_for_no_other_address(administrator: User, receiver: Hook
     assert "was set for another address, or changed" in WebhookDelivery.objects.get().error
 
 
+def test_no_event_and_no_refusal_keeps_more_of_an_address_than_its_host(administrator: User, client: Client) -> None:
+    hook, _ = set_hook(administrator, "https://hooks.bank.example:8443/services/T0/s3cret-path")
+    told = json.loads(Event.objects.get(object=hook.event_object, action="webhook.set").payload.data_json)
+    assert told["host"] == "hooks.bank.example:8443"
+    for url in ("http://hooks.bank.example/s3cret-path", "hooks.bank.example/s3cret-path"):
+        with pytest.raises(StateError) as refused:
+            set_hook(administrator, url)
+        assert "s3cret" not in str(refused.value)
+    assert not any("s3cret" in event.payload.data_json for event in Event.objects.select_related("payload"))
+
+
 def test_one_that_is_ended_is_told_nothing_more(administrator: User, receiver: Hook, client: Client) -> None:
     hook, _ = set_hook(administrator, receiver.url)
     open_finding(default_team())

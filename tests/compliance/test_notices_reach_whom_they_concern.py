@@ -112,6 +112,59 @@ def test_an_acceptance_that_ends_soon_is_told_once_a_day_that_it_ends(people: di
             assert Notice.objects.filter(words__contains="The acceptance").count() == 1
 
 
+def test_an_overdue_finding_is_told_to_its_owner_once_a_day_that_it_was_due(people: dict[Role, User]) -> None:
+    record, owner = open_finding(default_team()), people[Role.MODEL_OWNER]
+    second = make_person("second owner", default_team(), [Role.MODEL_OWNER])
+    due = date.today() + timedelta(days=3)
+    FindingRecord.objects.update(owner=second, due=due)
+    actions.tell_people()
+    assert told("is overdue") == set()
+    for days in (1, 2):
+        with time_machine.travel(due + timedelta(days=days)):
+            actions.tell_people()
+            assert told(f"{record.number} is overdue since") == {second.username}
+            assert Notice.objects.filter(kind="finding_overdue").count() == 1
+    FindingRecord.objects.update(owner=None, due=due + timedelta(days=4))
+    with time_machine.travel(due + timedelta(days=6)):
+        actions.tell_people()
+        assert told("is overdue since") == {owner.username, second.username}
+        assert Notice.objects.filter(kind="finding_overdue").count() == 3
+
+
+def test_what_was_told_of_costs_no_more_queries_however_much_is_overdue(
+    people: dict[Role, User], django_assert_num_queries: Any
+) -> None:
+    record = open_finding(default_team())
+    FindingRecord.objects.update(due=date.today() - timedelta(days=1), owner=people[Role.MODEL_OWNER])
+    actions.tell_people()
+    with CaptureQueriesContext(connection) as one:
+        actions.tell_people()
+    for serial in range(100, 110):
+        again = FindingRecord.objects.get(pk=record.pk)
+        again.pk, again.serial, again.fingerprint, again._state.adding = None, serial, f"{serial:064d}", True
+        again.save()
+    actions.tell_people()
+    with django_assert_num_queries(len(one)):
+        actions.tell_people()
+
+
+def test_a_table_that_waits_and_an_upload_that_ended_are_told_to_who_sent_them(people: dict[Role, User]) -> None:
+    officer = people[Role.COMPLIANCE_OFFICER]
+    asked = {"team": default_team(), "file_name": "a.csv", "size": 9, "actor": actor_of(officer)}
+    row = actions.request_upload(name="Loans", **asked)
+    actions.keep_upload(registration=row, file="data/a.csv", actor=actor_of(officer))
+    resting = actions.request_upload(name="Cards", **asked)
+    actions.end_upload(registration=resting, actor=ACTOR)
+    actions.tell_people()
+    assert told("A table waits") == set()
+    assert Notice.objects.get(kind="registration_failed").title == "Cards"
+    for days in (4, 5):
+        with time_machine.travel(date.today() + timedelta(days=days)):
+            actions.tell_people()
+            assert told("A table waits") == {officer.username}
+    assert Notice.objects.filter(kind="table_waits").count() == 1
+
+
 def test_a_design_is_told_to_those_who_approve_and_its_fate_to_who_wrote_it(people: dict[Role, User]) -> None:
     from tests.compliance.factories import make_plan
 

@@ -67,6 +67,14 @@ ACTIONS = {
     "audits/<audit:number>/retry/": Action(("run_audit",)),
     "findings/<finding:number>/move/": Action(("answer_findingrecord",), {"to": "acknowledged", "revision": "1"}),
     "findings/<finding:number>/reject/": Action(("validate_findingrecord",), {"reason": "It was a test."}),
+    "findings/<finding:number>/rate/": Action(
+        ("validate_findingrecord",), {"severity": "low", "said": "It is small.", "revision": "1"}
+    ),
+    # Of one that nobody proposed to reject, and one that nobody accepted: whoever may is told so.
+    "findings/<finding:number>/decline/": Action(("validate_findingrecord",), {"said": "It stays.", "revision": "1"}),
+    "findings/<finding:number>/end-acceptance/": Action(
+        ("accept_findingrecord",), {"said": "It is needed no more.", "revision": "1"}
+    ),
     "findings/<finding:number>/answer/": Action(("answer_findingrecord",), {"response": "Seen.", "revision": "1"}),
     "findings/<finding:number>/notes/": Action(("add_findingnote",), {"text": "Read.", "purpose": "comment"}),
     "findings/<finding:number>/retest/": Action(
@@ -249,7 +257,8 @@ def test_an_action_of_the_table_that_is_allowed_does_change_something(client: Cl
     client.force_login(person)
     idle = {"register/<uuid:public_id>/part/", "register/<uuid:public_id>/again/", "plans/drafts/<key:pk>/check/",
             "systems/<key:pk>/key/erase/", "audits/<audit:number>/force-stop/",
-            "audits/<audit:number>/retry/", "plans/<key:pk>/again/"}  # fmt: skip
+            "audits/<audit:number>/retry/", "plans/<key:pk>/again/", "findings/<finding:number>/decline/",
+            "findings/<finding:number>/end-acceptance/"}  # fmt: skip
     before = kept()
     for route, action in ACTIONS.items():
         if route in idle:

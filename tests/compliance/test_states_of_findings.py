@@ -43,17 +43,22 @@ GUARDS = {
 }
 #: What the table asks for beyond the policy data (docs/decisions/0050): more reasons, and owners who do not reject.
 BEYOND = {
+    ("open", "acknowledged"): {Guard.NO_REJECTION_WAITS},
     ("open", "rejected_with_rationale"): {Guard.NOT_THE_OWNER},
+    ("acknowledged", "action_planned"): {Guard.PLAN_WRITTEN},
     ("ready_for_validation", "closed_validated"): {Guard.RATIONALE},
     ("acknowledged", "risk_accepted"): {Guard.RATIONALE},
     ("action_planned", "risk_accepted"): {Guard.RATIONALE},
 }
 GOOD = Facts(
-    owner=True, due=True, fix_attached=True, said="Looked at.", until=date(2027, 3, 1), today=TODAY, proposed=True
-)
+    owner=True, due=True, plan=True, fix_attached=True, said="Looked at.", until=date(2027, 3, 1), today=TODAY,
+    proposed=True,
+)  # fmt: skip
 #: Of each guard the facts that it refuses, and a word of what it says; retests and expiries are set where they matter.
 BAD = {
     Guard.OWNER_AND_DUE_DATE: (replace(GOOD, owner=False), "no owner"),
+    Guard.PLAN_WRITTEN: (replace(GOOD, plan=False), "no remediation plan"),
+    Guard.NO_REJECTION_WAITS: (GOOD, "a proposed rejection that nobody has decided on"),
     Guard.FIX_ATTACHED: (replace(GOOD, fix_attached=False), "no evidence of a fix"),
     Guard.RETEST_CLEAR: (replace(GOOD, retest=Retest.CANNOT_SAY, retest_words="A-0002 cannot say"), "A-0002"),
     Guard.RETEST_FAILED: (replace(GOOD, retest=Retest.CLEAR, retest_words="A-0002 shows it no longer"), "A-0002"),
@@ -69,7 +74,8 @@ BAD = {
 def good_for(item: object) -> Facts:
     guards = getattr(item, "guards", ())
     retest = Retest.CLEAR if Guard.RETEST_CLEAR in guards else Retest.SHOWS_IT
-    return replace(GOOD, retest=retest, until=TODAY if Guard.EXPIRED in guards else GOOD.until)
+    proposed = Guard.NO_REJECTION_WAITS not in guards
+    return replace(GOOD, retest=retest, until=TODAY if Guard.EXPIRED in guards else GOOD.until, proposed=proposed)
 
 
 def test_the_states_are_those_of_the_policy_data() -> None:
@@ -111,7 +117,7 @@ def test_every_guard_is_used_and_tried() -> None:
 def test_a_rejection_that_nobody_proposed_is_refused() -> None:
     way = transition(FindingState.OPEN, FindingState.REJECTED_WITH_RATIONALE)
     assert way is not None
-    assert "no proposed rejection" in way.refusal(replace(GOOD, proposed=False))
+    assert "has not been proposed for rejection" in way.refusal(replace(GOOD, proposed=False))
 
 
 def test_what_was_never_retested_is_not_closed_and_not_sent_back() -> None:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,10 @@ def test_a_plan_is_written_from_the_table_and_bound_to_it(browser: Client) -> No
     assert [(group.value, group.rows) for group in by_field["race"].groups] == [
         ("Asian", 40), ("Black", 40), ("White", 40),
     ]  # fmt: skip
+    # Three are the largest: which of them is proposed as the reference follows from its name, and the page says so.
+    assert (by_field["race"].reference, by_field["race"].tied) == ("Asian", True)
+    assert "Several groups are the largest" in page.content.decode()
+    assert not replace(by_field["race"], reference="").tied
     assert "20 different values" in by_field["dob"].why_not or "different values" in by_field["dob"].why_not
     form = {
         "depth": "weights", "business_use": "Approval of consumer loans", "use_case": "credit", "place": "US",

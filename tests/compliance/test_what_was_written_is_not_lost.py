@@ -305,8 +305,11 @@ def test_a_form_of_a_page_opened_before_another_login_is_shown_again_and_one_fro
     make_person("olive", default_team(), [Role.MODEL_OWNER])
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(User.objects.get(username="olive"))
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(page_of(record)).content.decode())
+    assert found is not None
+    browser.cookies.pop("csrftoken")  # another login begins another secret
     browser.get(page_of(record))
-    said = {**answered(record), "csrfmiddlewaretoken": "0" * 64}
+    said = {**answered(record), "csrfmiddlewaretoken": found[1]}
     where = f"http://testserver{page_of(record)}"
     answer = browser.post(f"{page_of(record)}answer/", said, headers={"Referer": where, "Origin": "http://testserver"})
     assert answer.status_code == 302

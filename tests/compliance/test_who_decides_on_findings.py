@@ -69,7 +69,7 @@ def day(days: int):
 def answer(record: FindingRecord, actor: Actor, *, owner: User | None, due: int | None = 30, **said: str) -> None:
     actions.answer_finding(
         record=record, revision=record.revision, owner=owner, due=None if due is None else day(due),
-        response=said.get("response", ""), remediation=said.get("remediation", ""), actor=actor,
+        response=said.get("response", ""), remediation=said.get("remediation", "Another prompt."), actor=actor,
     )  # fmt: skip
 
 
@@ -264,7 +264,7 @@ def test_a_graver_sighting_drops_a_proposed_rejection(record: FindingRecord, ada
     event = Event.objects.filter(action="finding.seen_again").latest("seq")
     assert json.loads(event.payload.data_json)["rejection_proposed_by"] == "ada-all"
     assert "the rejection that ada-all proposed is dropped" in next(event_lines([event])).what
-    with pytest.raises(StateError, match="no proposed rejection"):
+    with pytest.raises(StateError, match="has not been proposed for rejection"):
         move(record, S.REJECTED_WITH_RATIONALE, ben)
 
 
@@ -293,7 +293,7 @@ def test_an_acceptance_that_has_expired_is_open_to_whoever_comes_before_the_swee
 
 
 def test_a_rejection_is_proposed_by_one_and_confirmed_by_another(record: FindingRecord, ada: Actor, ben: Actor) -> None:
-    with pytest.raises(StateError, match="no proposed rejection"):
+    with pytest.raises(StateError, match="has not been proposed for rejection"):
         move(record, S.REJECTED_WITH_RATIONALE, ben)
     with pytest.raises(StateError, match="without a rationale"):
         actions.propose_rejection(record=record, reason="  ", actor=ada)
@@ -321,10 +321,22 @@ def test_an_owner_neither_proposes_nor_confirms_a_rejection(record: FindingRecor
         move(record, S.REJECTED_WITH_RATIONALE, ada)
 
 
-def test_what_is_acknowledged_has_no_proposed_rejection_any_more(record: FindingRecord, ada: Actor, ben: Actor) -> None:
+def test_a_proposed_rejection_is_wiped_by_nobody_and_declined_with_a_reason(
+    record: FindingRecord, ada: Actor, ben: Actor, tmp_path
+) -> None:
     actions.propose_rejection(record=record, reason="No.", actor=ada)
+    with pytest.raises(StateError, match="that nobody has decided on; expected it to be confirmed or declined first"):
+        move(record, S.ACKNOWLEDGED, ben)
+    assert FindingRecord.objects.get().rejection_by == ada.name
+    with pytest.raises(StateError, match="without a rationale"):
+        actions.decline_rejection(record=record, reason=" ", actor=ben)
+    actions.decline_rejection(record=record, reason="It was no test.", actor=ben)
+    with pytest.raises(StateError, match="has not been proposed for rejection; expected a proposal to decline"):
+        actions.decline_rejection(record=record, reason="Again.", actor=ben)
     move(record, S.ACKNOWLEDGED, ben)
-    assert FindingRecord.objects.get().rejection_by == ""
+    told = Event.objects.get(action="finding.rejection_declined").payload
+    assert ("It was no test." in told.data_json, ada.name in told.data_json) == (True, True)
+    assert not [line for line in problems(folder=tmp_path) if "F-0001" in line]
 
 
 def test_nobody_decides_without_an_account(record: FindingRecord) -> None:
@@ -378,6 +390,14 @@ def test_an_action_is_planned_once_owner_and_day_are_set(record: FindingRecord, 
     answer(record, ada, owner=ada.user, due=None)
     with pytest.raises(StateError, match="has no due date; expected both"):
         move(record, S.ACTION_PLANNED, ada)
+    answer(record, ada, owner=ada.user, remediation=" ")
+    with pytest.raises(StateError, match="has no remediation plan; expected what will be changed"):
+        move(record, S.ACTION_PLANNED, ada)
+    answer(record, ada, owner=ada.user, remediation="Another prompt.")
+    move(record, S.ACTION_PLANNED, ada)
+    for taken, name in (({"owner": None}, "owner"), ({"due": None}, "due date"), ({"remediation": ""}, "remediation")):
+        with pytest.raises(StateError, match=f"is action planned and would have no {name}"):
+            answer(record, ada, **{"owner": ada.user, "remediation": "Another prompt.", **taken})
 
 
 def test_nothing_is_answered_once_it_is_handed_over(record: FindingRecord, ada: Actor) -> None:

@@ -24,6 +24,7 @@ from compliance.governance.attestation import problems
 from compliance.governance.events import Actor
 from compliance.models import Audit, Event, LanguageModelVersion, PlanVersion, SystemListing, Team, default_team
 from compliance.registry.registration import perform_registration
+from tests.compliance.factories import ACTOR
 from tests.compliance.messages import keep_messages
 from tests.compliance.teams import listing_text, make_person
 from tests.compliance.test_systems_are_listed_by_two import admin, listed
@@ -193,7 +194,7 @@ def test_what_was_withdrawn_meanwhile_is_neither_registered_nor_estimated_nor_as
         team: Team = default_team()
         row = team.system_listings.get()
         ann = Actor(name="ann", role="site", user=row.proposed_by_user)
-        again = actions.request_model(language_model=found["model"].language_model, source=row.source, actor=ann)
+        again = actions.request_model(language_model=found["model"].language_model, source=row.source, actor=ACTOR)
         audit = request(found)
         actions.withdraw_system(listing=row, reason="The contract ended.", actor=ann)
         probed = len(server.asked)

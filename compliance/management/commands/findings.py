@@ -26,6 +26,7 @@ from compliance.models import Event, FindingRecord
 LIVE = "live"
 STATES = [state.value for state in FindingState]
 ROLE_CHARACTERS = 40
+VERBS = "list|show|move|reject|decline|rate|end-acceptance"
 
 
 class OneLineParser(CommandParser):
@@ -47,7 +48,10 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract of docs/findings.md."""
         verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="list|show|move|reject", parser_class=OneLineParser
+            dest="verb",
+            required=True,
+            metavar=VERBS,
+            parser_class=OneLineParser,
         )
         listed = verbs.add_parser("list", help="one line a finding, worst first")
         listed.add_argument("--team", metavar="NAME", help="of one team only")
@@ -57,10 +61,14 @@ class Command(PlainCommand):
         shown = verbs.add_parser("show", help="one finding with its history")
         moved = verbs.add_parser("move", help="lead one to another state; a proposed rejection is confirmed so")
         rejected = verbs.add_parser("reject", help="propose that one is rejected; a second person confirms by move")
-        for verb in (shown, moved, rejected):
+        declined = verbs.add_parser("decline", help="leave a proposed rejection; the finding stays open")
+        rated = verbs.add_parser("rate", help="rate the severity of one anew")
+        ended = verbs.add_parser("end-acceptance", help="take back the acceptance of a risk before its day")
+        for verb in (shown, moved, rejected, declined, rated, ended):
             verb.add_argument("number", metavar="F-0001")
         moved.add_argument("to", choices=STATES)
-        for verb in (moved, rejected):
+        rated.add_argument("severity", choices=[level.value for level in Severity])
+        for verb in (moved, rejected, declined, rated, ended):
             verb.add_argument("--as", dest="person", metavar="NAME", required=True, help="the account that decides")
             verb.add_argument("--said", metavar="TEXT", default="", help="the rationale")
         moved.add_argument("--until", metavar="YYYY-MM-DD", help="the day on which an acceptance ends")
@@ -77,11 +85,7 @@ class Command(PlainCommand):
             return 0
         actor = _person(options["person"])
         try:
-            if options["verb"] == "reject":
-                actions.propose_rejection(record=record, reason=options["said"], actor=actor)
-            else:
-                to, until = FindingState(options["to"]), _day(options["until"])
-                actions.move_finding(record=record, to=to, said=options["said"], until=until, actor=actor)
+            _act(record, actor, options)
         except PermissionDenied as error:
             self.end(NOT_DONE, f"{record}: {error}; expected a person with a role that does", options)
         self.stdout.write(_line(record))
@@ -125,6 +129,22 @@ class Command(PlainCommand):
             )
         for event in Event.objects.filter(object=record.number).order_by("seq"):
             self.stdout.write(f"  event {event.seq}: {event.ts} {event.action} by {event.actor} ({event.role})")
+
+
+def _act(record: FindingRecord, actor: Actor, options: dict[str, Any]) -> None:
+    said = options["said"]
+    match options["verb"]:
+        case "reject":
+            actions.propose_rejection(record=record, reason=said, actor=actor)
+        case "decline":
+            actions.decline_rejection(record=record, reason=said, actor=actor)
+        case "rate":
+            actions.rate_finding(record=record, severity=options["severity"], reason=said, actor=actor)
+        case "end-acceptance":
+            actions.end_acceptance(record=record, reason=said, actor=actor)
+        case _:
+            to, until = FindingState(options["to"]), _day(options["until"])
+            actions.move_finding(record=record, to=to, said=said, until=until, actor=actor)
 
 
 def _light(rows: QuerySet[FindingRecord]) -> QuerySet[FindingRecord]:
