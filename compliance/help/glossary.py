@@ -1,6 +1,6 @@
 """The terms of docs/glossary.md and docs/glossary-de.md: which words of a page lead there, and what they mean.
 
-The documents are the only lists. Every row of its tables is an entry. Its first column names the terms that pages use; its
+The documents are the only lists. Every row of a table is an entry. Its first column names the terms that pages use; its
 second column adds those of the field that are names (``LEACE``) or have several words (``flip rate``), because other
 ones are also everyday words. Terms in italics stand in the glossary and are never linked, for the same reason.
 """

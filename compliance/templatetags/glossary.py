@@ -33,9 +33,9 @@ class Glossed(template.Node):
 
     def render(self, context: Context) -> SafeString:
         """The content, linked for whoever is logged in."""
-        html = self.nodelist.render(context)
+        html: str = self.nodelist.render(context)
         if not getattr(context.get("user"), "is_authenticated", False):
-            return html
+            return mark_safe(html)  # noqa: S308, as it was rendered
         folder = Path(settings.DOCUMENT_FOLDER)
         used: list[tuple[str, Entry]] = []
         # A German page holds sentences of the record, which is in English: its words lead to the other glossary.
