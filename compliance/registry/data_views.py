@@ -108,7 +108,7 @@ def _link(row: DataSetVersion) -> SafeString:
 
 def _uses(row: Any) -> str:
     if not row.uses:
-        return _("none")
+        return pgettext("quantity", "none")
     return format_html('<a href="{}">{}</a>', reverse("audits", query={"data": row.pk}), whole(row.uses))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from auditor.exceptions import ModelError
 from auditor.systems.listing import Listed, ListedEndpoint, Rates
@@ -67,20 +68,25 @@ def _service(listed: ListedService) -> list[Said]:
     read = [name for name in ("choice", "amount", "reasons") if getattr(listed.read, name) is not None]
     return [
         Said(label=_("Steps"), words=steps),
-        Said(label=_("Fields of an application that go out"), words=", ".join(sorted(listed.fields())) or _("none")),
+        Said(
+            label=_("Fields of an application that go out"),
+            words=", ".join(sorted(listed.fields())) or pgettext("quantity", "none"),
+        ),
         Said(label=_("Made-up application that registering hands in"), words=_example(listed)),
         Said(label=_("Read from its answer"), words=", ".join(read)),
     ]
 
 
 def _example(listed: ListedService) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(listed.example.items())) or _("none")
+    return ", ".join(f"{name} {value}" for name, value in sorted(listed.example.items())) or pgettext(
+        "quantity", "none"
+    )
 
 
 def _goes_out(listed: Listed) -> list[Said]:
     said = [
         Said(label=_("Address"), words=listed.url),
-        Said(label=_("Private ranges it may lie in"), words=", ".join(listed.networks) or _("none")),
+        Said(label=_("Private ranges it may lie in"), words=", ".join(listed.networks) or pgettext("quantity", "none")),
         Said(label=_("Headers"), words=", ".join(sorted(listed.headers)) or _("those of the dialect")),
     ]
     if listed.oauth is not None:
