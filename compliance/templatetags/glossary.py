@@ -43,7 +43,8 @@ class Glossed(template.Node):
             address = reverse("help_document", args=[name])
             glossed = gloss(html, glossary_of(folder, name), address=address)
             html = glossed.html
-            used += [(address, entry) for entry in glossed.used]
+            named = {entry.words.lower() for _, entry in used}
+            used += [(address, entry) for entry in glossed.used if entry.words.lower() not in named]
         # Links only: what was escaped still is.
         shown = mark_safe(html)  # noqa: S308
         if not self.whole:
