@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db.models import Sum
+from django.utils.translation import gettext as _
 
 from compliance.exceptions import StateError
 from compliance.models import FindingNote, FindingRecord
@@ -23,11 +24,25 @@ def check_room(record: FindingRecord, *, name: str, sha256: str, size: int) -> N
         return
     for rows, most, whose, setting in (
         (mine, settings.FINDING_FILES_BYTES, str(record), "PLUMBLINE_FINDING_FILES_MB"),
-        (notes, settings.TEAM_FINDING_FILES_BYTES, f"team {record.team}", "PLUMBLINE_TEAM_FINDING_FILES_MB"),
+        (
+            notes,
+            settings.TEAM_FINDING_FILES_BYTES,
+            _("team {name}").format(name=record.team),
+            "PLUMBLINE_TEAM_FINDING_FILES_MB",
+        ),
     ):
         taken = rows.order_by().aggregate(bytes=Sum("size"))["bytes"] or 0
         if taken + size > most:
             raise StateError(
-                f"{name}: has {size / MIB:,.1f} MiB, and the files of {whose} take {taken / MIB:,.1f} of "
-                f"{most / MIB:,.0f} MiB; expected a smaller file, or a larger {setting}"
+                _(
+                    "{name}: has {size} MiB, and the files of {whose} take {taken} of {most} MiB; expected a smaller "
+                    "file, or a larger {setting}"
+                ).format(
+                    name=name,
+                    size=f"{size / MIB:,.1f}",
+                    whose=whose,
+                    taken=f"{taken / MIB:,.1f}",
+                    most=f"{most / MIB:,.0f}",
+                    setting=setting,
+                )
             )

@@ -55,7 +55,7 @@ def view_evidence(*, audit: Audit, what: str, actor: Actor) -> None:
         If the audit is neither of a team in which the person may look at audits nor released to them.
     """
     if actor.user is not None and not _may_look(actor.user, audit):
-        raise PermissionDenied(f"{actor.name}: may not look at audits of {audit.team}")
+        raise PermissionDenied(_("{name}: may not look at audits of {team}").format(name=actor.name, team=audit.team))
     payload = {"what": what[:1000]}
     append_event(actor=actor, action="evidence.viewed", object=audit.number, payload=payload, team=audit.team)
 

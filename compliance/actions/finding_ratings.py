@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from auditor.records import Severity
 from compliance.actions.findings import ACCEPT, VALIDATE, begin, hold, plain_text, tell, unchanged, where
@@ -15,6 +16,7 @@ from compliance.governance.deadlines import allowed_until
 from compliance.governance.events import Actor
 from compliance.governance.finding_states import FindingState, Guard
 from compliance.models import FindingRecord
+from compliance.words import translated
 
 
 @transaction.atomic
@@ -32,7 +34,9 @@ def decline_rejection(*, record: FindingRecord, reason: str, revision: int | Non
     unchanged(record, revision)
     reason = plain_text(record, reason)
     if not record.rejection_by:
-        raise StateError(f"{record}: has not been proposed for rejection; expected a proposal to decline")
+        raise StateError(
+            _("{record}: has not been proposed for rejection; expected a proposal to decline").format(record=record)
+        )
     hold(record, actor, reason, Guard.NOT_THE_OWNER, Guard.RATIONALE)
     payload = {"said": reason, **let_go_of_rejection(record)}
     record.revision += 1
@@ -62,12 +66,22 @@ def rate_finding(
     reason = plain_text(record, reason)
     if severity not in {level.value for level in Severity}:
         expected = ", ".join(level.value for level in Severity)
-        raise StateError(f"{record}: {severity[:40]!r} is no severity; expected one of: {expected}")
+        raise StateError(
+            _("{record}: {severity} is no severity; expected one of: {expected}").format(
+                record=record, severity=repr(severity[:40]), expected=expected
+            )
+        )
     if not record.stands.live:
-        raise StateError(f"{record}: is {where(record)}; expected one that is not settled")
+        raise StateError(
+            _("{record}: is {state}; expected one that is not settled").format(record=record, state=where(record))
+        )
     hold(record, actor, reason, Guard.NOT_THE_OWNER, Guard.RATIONALE)
     if severity == record.severity:
-        raise StateError(f"{record}: is rated {severity} already; expected another severity")
+        raise StateError(
+            _("{record}: is rated {severity} already; expected another severity").format(
+                record=record, severity=translated(severity)
+            )
+        )
     payload: dict[str, Any] = {"from": record.severity, "severity": severity, "said": reason}
     rank = Severity(severity).rank
     if rank > record.severity_rank:
@@ -97,7 +111,9 @@ def end_acceptance(*, record: FindingRecord, reason: str, revision: int | None =
     unchanged(record, revision)
     reason = plain_text(record, reason)
     if record.stands is not FindingState.RISK_ACCEPTED or record.accepted_until is None:
-        raise StateError(f"{record}: is {where(record)}; expected one whose risk is accepted")
+        raise StateError(
+            _("{record}: is {state}; expected one whose risk is accepted").format(record=record, state=where(record))
+        )
     hold(record, actor, reason, Guard.RATIONALE)
     payload = {
         "from": FindingState.RISK_ACCEPTED,

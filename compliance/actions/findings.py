@@ -453,7 +453,9 @@ def hold(record: FindingRecord, actor: Actor, said: str, *guards: Guard) -> None
 def unchanged(record: FindingRecord, revision: int | None) -> None:
     """StateError if it is not the one that was read; ``None`` takes it as it stands."""
     if revision is not None and record.revision != revision:
-        raise StateError(f"{record}: was changed in the meantime; expected your move on what it is now")
+        raise StateError(
+            _("{record}: was changed in the meantime; expected your move on what it is now").format(record=record)
+        )
 
 
 def _some_role(record: FindingRecord, actor: Actor) -> None:

@@ -233,8 +233,10 @@ def keep_mapping(
     now = Registration.objects.get(pk=registration.pk)
     if read is not None and now.revision != read and now.mapping != mapping:
         raise OvertakenError(
-            f"{registration}: somebody else described its columns in the meantime, or put another file in its place; "
-            "expected your changes on top of theirs"
+            _(
+                "{registration}: somebody else described its columns in the meantime, or put another file in its "
+                "place; expected your changes on top of theirs"
+            ).format(registration=registration)
         )
     _move(registration, State.MAPPING, mapping=mapping, error="")
     if ready:

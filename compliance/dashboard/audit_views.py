@@ -360,16 +360,18 @@ def _cut_offs(row: Audit, asked: case_pages.CaseFilter) -> list[tuple[str, str]]
     """Cut-offs at which pairs may be read, as value and label; what was asked is among them."""
     found = dict[str, str]()
     if asked.paired:
-        field, _, group = asked.arms[1].partition("=")
+        field, _equals, group = asked.arms[1].partition("=")
         taken = MeasurementRow.objects.filter(audit=row, metric__in=list(AT_A_CUT_OFF), subject__field=field)
         for item in map(measurement, taken.order_by("position")):
             cut_off = cut_off_of(item)
             if cut_off is not None and item.subject.get("group", group) == group:
-                words = wording.sentence_case(item.subject.get("cut_off") or AT_A_CUT_OFF[item.metric])
-                found.setdefault(str(cut_off), f"{words}: {logit(cut_off)} logits")
+                named = item.subject.get("cut_off")
+                words = wording.sentence_case(named) if named else _(AT_A_CUT_OFF[item.metric])
+                label = _("{words}: {cut_off} logits").format(words=words, cut_off=logit(cut_off))
+                found.setdefault(str(cut_off), label)
     wanted = "" if asked.cut_off is None else str(asked.cut_off)
     if wanted and wanted not in found:
-        found[wanted] = f"{logit(asked.cut_off)} logits"
+        found[wanted] = _("{cut_off} logits").format(cut_off=logit(asked.cut_off))
     return list(found.items())
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import polars as pl
 from django.core.paginator import Page, Paginator
 from django.http import Http404, QueryDict
+from django.utils.translation import gettext as _
 
 from auditor.records import Outcome
 from compliance.dashboard.asked import SHOWN_CHARACTERS, choice, unknown
@@ -121,7 +122,11 @@ def _cut_off_from(word: str) -> float | None:
     except ValueError:
         found = math.nan
     if not math.isfinite(found) or not word.isascii():
-        raise Http404(f"cut_off: {word[:SHOWN_CHARACTERS]!r} is no score; expected a number of logits, such as 0.25")
+        raise Http404(
+            _("cut_off: {word} is no score; expected a number of logits, such as 0.25").format(
+                word=repr(word[:SHOWN_CHARACTERS])
+            )
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from compliance.form_fields import field_of
 from compliance.governance.attachments import ACCEPTED, MOST_BYTES
 from compliance.governance.finding_states import FindingState, Guard, Transition
 from compliance.models import FindingRecord, LanguageModelVersion, NotePurpose
+from compliance.words import translated
 
 FIX_HELP = format_lazy(_("{kinds}; at most {size} MiB"), kinds=ACCEPTED, size=MOST_BYTES >> 20)
 
@@ -75,7 +76,7 @@ class RejectionForm(forms.Form):
 class ReasonForm(forms.Form):
     """A reason for what a button does, of the finding that the page shows."""
 
-    said = _text("Reason", required=True, help_text="Why, in a sentence or two; it stays with the finding.")
+    said = _text(_("Reason"), required=True, help_text=_("Why, in a sentence or two; it stays with the finding."))
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
     use_required_attribute = True
 
@@ -96,10 +97,15 @@ class EndForm(ReasonForm):
     """Why an acceptance ends before its day."""
 
 
+def severities() -> list[tuple[str, str]]:
+    """Every severity as value and word, in the reader's language."""
+    return [(level.value, translated(level.value.capitalize())) for level in Severity]
+
+
 class RatingForm(ReasonForm):
     """Another severity, and why."""
 
-    severity = forms.ChoiceField(choices=[(level.value, level.value.capitalize()) for level in Severity])
+    severity = forms.ChoiceField(label=_("Severity"), choices=severities)
     field_order = ("severity", "said", "revision")
 
     def of(self, record: FindingRecord) -> Self:

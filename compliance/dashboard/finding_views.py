@@ -131,7 +131,7 @@ def decline(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Ca
             record=record, reason=said["said"], revision=said["revision"], actor=site_actor(request)
         )
 
-    return form, act, "The proposed rejection is declined. The finding stays open."
+    return form, act, _("The proposed rejection is declined. The finding stays open.")
 
 
 @_form_of
@@ -150,7 +150,7 @@ def rate(request: HttpRequest, record: FindingRecord) -> tuple[forms.Form, Calla
             actor=site_actor(request),
         )
 
-    return form, act, "The severity is rated anew. What the audit said of it stays on the page of the audit."
+    return form, act, _("The severity is rated anew. What the audit said of it stays on the page of the audit.")
 
 
 @_form_of
@@ -163,7 +163,7 @@ def end_acceptance(request: HttpRequest, record: FindingRecord) -> tuple[forms.F
         said = form.cleaned_data
         actions.end_acceptance(record=record, reason=said["said"], revision=said["revision"], actor=site_actor(request))
 
-    return form, act, "The acceptance is ended. The finding is open again."
+    return form, act, _("The acceptance is ended. The finding is open again.")
 
 
 @_form_of
@@ -282,9 +282,9 @@ def _page(request: HttpRequest, record: FindingRecord, sent: Sent = None, *, sta
         "reasoned": [
             (at, words, _kept(kind, sent).of(record))
             for at, words, kind, offered in (
-                ("finding_decline", "Decline the rejection", DeclineForm, validating and bool(record.rejection_by)),
-                ("finding_rate", "Rate the severity anew", RatingForm, validating and record.stands.live),
-                ("finding_end_acceptance", "End the acceptance", EndForm, may[ACCEPT] and accepted),
+                ("finding_decline", _("Decline the rejection"), DeclineForm, validating and bool(record.rejection_by)),
+                ("finding_rate", _("Rate the severity anew"), RatingForm, validating and record.stands.live),
+                ("finding_end_acceptance", _("End the acceptance"), EndForm, may[ACCEPT] and accepted),
             )
             if offered
         ],

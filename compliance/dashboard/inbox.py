@@ -198,7 +198,7 @@ def _retests(user: Somebody, *, today: date) -> Iterator[Task]:
         return
     records = FindingRecord.objects.for_user(user).dated().filter(within).select_related("language_model")
     for row in without_retest(records).order_by("-severity_rank", "serial")[:MOST]:
-        yield _finding(f"Retest {row.number}", row, today=today)
+        yield _finding(_("Retest {number}"), row, today=today)
 
 
 def _finding(words: str, row: Any, *, today: date) -> Task:

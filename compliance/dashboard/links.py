@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 
 from auditor.behaviour.metrics import CF_CURVE_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT
 from auditor.decision_sources import is_decision_file
@@ -16,9 +17,9 @@ from reports.html import Links
 
 #: Metrics that are taken at a cut-off other than the model's own, which their counts name.
 AT_A_CUT_OFF = {
-    CF_NET_EFFECT_MATCHED: "Matched",
-    CF_RANGE_EFFECT: "Largest in the range",
-    CF_CURVE_EFFECT: "In the range",
+    CF_NET_EFFECT_MATCHED: gettext_noop("Matched"),
+    CF_RANGE_EFFECT: gettext_noop("Largest in the range"),
+    CF_CURVE_EFFECT: gettext_noop("In the range"),
 }
 
 

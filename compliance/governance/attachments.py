@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from auditor.canonical import sha256_bytes
 from compliance.exceptions import EvidenceError, StateError
@@ -39,7 +40,14 @@ ACCEPTED = ", ".join(KINDS)
 #: Names that Windows keeps for devices, whatever their ending: a file called so cannot be saved there.
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{at}{number}" for at in ("com", "lpt") for number in range(10))})
 #: Scripts whose letters pass for one another: within a word no honest name mixes them.
-ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
+ALIKE = {
+    "LATIN": gettext_noop("Latin"),
+    "CYRILLIC": gettext_noop("Cyrillic"),
+    "GREEK": gettext_noop("Greek"),
+    "ARMENIAN": gettext_noop("Armenian"),
+    "CHEROKEE": gettext_noop("Cherokee"),
+    "COPTIC": gettext_noop("Coptic"),
+}
 WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -96,12 +104,16 @@ def take_in(name: str, content: bytes) -> str:
 def _may_be_called(name: str) -> None:
     stem = name.partition(".")[0].strip()
     if stem.casefold() in RESERVED:
-        raise StateError(f"{name}: is a name that Windows keeps for a device; expected another one")
+        raise StateError(_("{name}: is a name that Windows keeps for a device; expected another one").format(name=name))
     for word in WORD.findall(name):
-        scripts = {unicodedata.name(mark, "").partition(" ")[0] for mark in word} & ALIKE
+        scripts = {unicodedata.name(mark, "").partition(" ")[0] for mark in word} & ALIKE.keys()
         if len(scripts) > 1:
-            mixed = " and ".join(sorted(script.capitalize() for script in scripts))
-            raise StateError(f"{name}: mixes {mixed} letters in one word; expected a word in one script")
+            mixed = _(" and ").join(_(ALIKE[script]) for script in sorted(scripts))
+            raise StateError(
+                _("{name}: mixes {mixed} letters in one word; expected a word in one script").format(
+                    name=name, mixed=mixed
+                )
+            )
 
 
 def hand_out(name: str, sha256: str) -> bytes:

@@ -149,12 +149,14 @@ def _owner_and_due_date(facts: Facts) -> str:
 
 
 def _plan_written(facts: Facts) -> str:
-    return "" if facts.plan else "has no remediation plan; expected what will be changed, by whom, and how it will show"
+    if facts.plan:
+        return ""
+    return _("has no remediation plan; expected what will be changed, by whom, and how it will show")
 
 
 def _no_rejection_waits(facts: Facts) -> str:
     if facts.proposed:
-        return "has a proposed rejection that nobody has decided on; expected it to be confirmed or declined first"
+        return _("has a proposed rejection that nobody has decided on; expected it to be confirmed or declined first")
     return ""
 
 

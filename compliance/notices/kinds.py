@@ -276,10 +276,11 @@ def _handed_over(told: Told) -> Iterator[Occasion]:
     if record is None:
         return
     deciding = holders(record.team_id, VALIDATE) - {record.owner_id}
-    said = "waits for a decision on its fix"
+    said = gettext_noop("{number} waits for a decision on its fix")
     yield _finding(told, record, kind="finding_to_decide", said=said, people=deciding, permission=VALIDATE)
     people = holders(record.team_id, RUN) - deciding
-    retest = _finding(told, record, kind="retest_wanted", said="waits for its retest", people=people, permission=RUN)
+    said = gettext_noop("{number} waits for its retest")
+    retest = _finding(told, record, kind="retest_wanted", said=said, people=people, permission=RUN)
     # A webhook is told of an occasion once: this is another one than the decision.
     yield replace(retest, key=f"{told.key}, retest")
 
@@ -451,7 +452,9 @@ def _overdue(today: date) -> Iterator[Occasion]:
             team=row.team_id,
             subject="findingrecord",
             subject_id=row.pk,
-            words=f"{row.number} is overdue since {row.due_on:%d %b %Y}",
+            words=gettext_noop("{number} is overdue since {day}").format(
+                number=row.number, day=f"{row.due_on:%d %b %Y}"
+            ),
             title=row.title,
             link=row.get_absolute_url(),
             people=answering[row.team_id] if row.owner_id is None else frozenset({row.owner_id}),
@@ -475,7 +478,7 @@ def _tables(today: date) -> Iterator[Occasion]:
                 team=row.team_id,
                 subject="registration",
                 subject_id=row.pk,
-                words="A table waits for its columns to be described",
+                words=gettext_noop("A table waits for its columns to be described"),
                 title=row.name,
                 link=reverse("registration", args=[row.public_id]),
                 people=frozenset({row.requested_by_user_id}),

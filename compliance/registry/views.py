@@ -39,7 +39,7 @@ from compliance.registry.mapping_sides import Sides, merged, plain_of
 from compliance.registry.reading import Look, look_at
 from compliance.registry.register_tables import preview_table, registrations_table
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
-from compliance.sentences import in_english
+from compliance.sentences import in_english, in_sentence
 from compliance.tables.described import Table
 from compliance.tables.lists import Filter, Listing, by, named
 from compliance.tables.pages import page_of
@@ -271,8 +271,10 @@ def _late(request: HttpRequest, row: Registration) -> HttpResponseBase:
     text = one_way_lines(request.POST.get("mapping", ""))
     if not text or text == row.mapping:
         return _to(row)
-    label = row.get_state_display().lower()
-    error = f"{row}: is {label}; expected one whose columns are still described. What you said is not saved"
+    state = in_sentence(row.get_state_display())
+    error = _(
+        "{registration}: is {state}; expected one whose columns are still described. What you said is not saved"
+    ).format(registration=row, state=state)
     context = {"row": row, **_rights(request, row), "error": error, "overtaken": _apart(row, text)}
     return render(request, "registry/registration.html", context, status=409)
 
