@@ -62,7 +62,7 @@ def rate_finding(
     reason = plain_text(record, reason)
     if severity not in {level.value for level in Severity}:
         expected = ", ".join(level.value for level in Severity)
-        raise StateError(f"{record}: {severity[:40]!r} is no severity; expected one of: {expected}")
+        raise StateError(f"{record}: {severity[:40]!r} is not a severity; expected one of: {expected}")
     if not record.stands.live:
         raise StateError(f"{record}: is {where(record)}; expected one that is not settled")
     hold(record, actor, reason, Guard.NOT_THE_OWNER, Guard.RATIONALE)

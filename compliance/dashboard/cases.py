@@ -121,7 +121,7 @@ def _cut_off_from(word: str) -> float | None:
     except ValueError:
         found = math.nan
     if not math.isfinite(found) or not word.isascii():
-        raise Http404(f"cut_off: {word[:SHOWN_CHARACTERS]!r} is no score; expected a number of logits, such as 0.25")
+        raise Http404(f"cut_off: {word[:SHOWN_CHARACTERS]!r} is not a score; expected a number of logits, such as 0.25")
     return found
 
 
