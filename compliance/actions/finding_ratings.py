@@ -67,7 +67,7 @@ def rate_finding(
     if severity not in {level.value for level in Severity}:
         expected = ", ".join(level.value for level in Severity)
         raise StateError(
-            _("{record}: {severity} is no severity; expected one of: {expected}").format(
+            _("{record}: {severity} is not a severity; expected one of: {expected}").format(
                 record=record, severity=repr(severity[:40]), expected=expected
             )
         )

@@ -123,7 +123,7 @@ def _cut_off_from(word: str) -> float | None:
         found = math.nan
     if not math.isfinite(found) or not word.isascii():
         raise Http404(
-            _("cut_off: {word} is no score; expected a number of logits, such as 0.25").format(
+            _("cut_off: {word} is not a score; expected a number of logits, such as 0.25").format(
                 word=repr(word[:SHOWN_CHARACTERS])
             )
         )

@@ -72,7 +72,7 @@ def test_the_page_says_at_which_cut_off_pairs_flip_and_keeps_it(signed_in: Clien
 def test_a_cut_off_that_is_no_score_is_refused_in_one_line(signed_in: Client, finished: Audit, word: str) -> None:
     answer = signed_in.get("/audits/A-0001/cases/", {"arm": "|".join(ARMS), "cut_off": word})
     assert answer.status_code == 404
-    assert "is no score; expected a number of logits, such as 0.25" in html.unescape(answer.content.decode())
+    assert "is not a score; expected a number of logits, such as 0.25" in html.unescape(answer.content.decode())
 
 
 @pytest.mark.parametrize("metric", [CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT])

@@ -89,7 +89,7 @@ def test_a_severity_is_rated_with_a_reason_and_the_audits_own_row_stays(
     [
         ("high", "Seen.", "is rated high already; expected another severity"),
         ("medium", "  ", "is moved without a rationale; expected a sentence that says why"),
-        ("grave", "Seen.", "'grave' is no severity; expected one of: "),
+        ("grave", "Seen.", "'grave' is not a severity; expected one of: "),
     ],
 )
 def test_a_rating_that_says_nothing_new_or_not_why_is_refused(
