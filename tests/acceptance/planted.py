@@ -15,11 +15,11 @@ CENTRE = 4.45  # no sum of fewer than twenty digits is zero, so no sign hangs on
 ELSEWHERE = -12.0  # logit of every token that is no answer, before the last norm
 
 
-def planted_model(letter: str, against: float) -> Any:
-    """A model that approves when a prompt's digits are high, and counts a letter against the applicant.
+def planted_model(letters: str, against: float) -> Any:
+    """A model that approves when a prompt's digits are high, and counts letters against the applicant.
 
-    margin ∝ Σ over digits (digit − CENTRE) − ``against`` · number of ``letter``s. The first layer's attention takes the
-    mean over all tokens so far; everything else is switched off. Words without digits or ``letter`` cannot change a
+    margin ∝ Σ over digits (digit − CENTRE) − ``against`` · number of ``letters``. The first layer's attention takes the
+    mean over all tokens so far; everything else is switched off. Words without digits or ``letters`` cannot change a
     sign.
     """
     model = tiny_model()
@@ -32,7 +32,8 @@ def planted_model(letter: str, against: float) -> Any:
         words[:, CONSTANT] = 1.0
         for digit in range(10):
             _part(words[token(str(digit))], DIGITS, (digit - CENTRE) / SCALE)
-        _part(words[token(letter)], PER_LETTER, against / SCALE)
+        for each in letters:
+            _part(words[token(each)], PER_LETTER, against / SCALE)
         attention = model.model.layers[0].self_attn
         for head, (part, total) in enumerate(((PER_LETTER, SUM_OF_LETTER), (DIGITS, SUM_OF_DIGITS))):
             attention.v_proj.weight[head, part] = 1.0
