@@ -243,8 +243,7 @@ def test_no_log_holds_a_secret_that_still_works(client: Client, administrator: U
         assert line == f"Bad Request: /{path.split('/')[1]}/…/"
 
 
-def test_people_without_anybody_is_a_sentence_and_no_bare_heads(client: Client) -> None:
-    Membership.objects.all().delete()
+def test_people_without_anybody_is_a_sentence_and_no_bare_heads(db: None, client: Client) -> None:
     client.force_login(User.objects.create_superuser("root", password="a long password"))
     page = client.get("/people/").content.decode()
     assert "Nobody has a role in your teams yet." in page
