@@ -282,3 +282,26 @@ def test_a_lock_out_is_seen_and_lifted_on_the_page_of_the_person(
     office.wait_for_selector("text=The lock-out is lifted")
     log_in(page, "olive")
     page.wait_for_url(live_server.url + "/")
+
+
+def test_what_scripts_say_is_said_in_the_language_of_the_page(
+    browser: Browser, live_server: LiveServer, finding: str, clock: list[float]
+) -> None:
+    page, troubles = new_page(browser, live_server)
+    page.goto(finding)
+    log_in(page, "olive")
+    page.wait_for_url(f"**{finding}")
+    page.context.add_cookies([{"name": "plumbline_language", "value": "de", "url": live_server.url}])
+    page.reload()
+    page.locator("textarea[name$=response]").first.fill("We saw it.")
+    page.wait_for_selector("text=Für Sie gespeichert um")
+    said = page.locator(".kept-says").first.inner_text()
+    assert re.fullmatch(r"Für Sie gespeichert um \d\d:\d\d UTC, noch nicht gesendet\.", said)
+    clock[0] = 28.6 * MINUTE
+    page.evaluate(f"Date.now = ((real) => () => real() + {28.6 * MINUTE * 1000})(Date.now)")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    warning = page.get_by_role("alertdialog")
+    warning.wait_for()
+    assert re.search(r"Ihre Sitzung endet um \d\d:\d\d UTC, wenn Sie nichts tun\.", warning.inner_text())
+    shoot(page, "session-warns-in-german")
+    assert troubles == []
