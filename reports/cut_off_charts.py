@@ -12,7 +12,7 @@ from auditor.plan import Plan
 from auditor.records import Measurement
 from reports import numbers
 from reports.canvas import AXIS, BAND, BARS, GRID, INK, NORMAL, SERIES, Canvas, Chart, Marker, decimals_of, nice_ticks
-from reports.how_many import n_words, of_one
+from reports.how_many import between, n_words, of_one
 from reports.wording import Design, contrast, field_words, sentence_case
 
 WIDTH, TOP, FOOT, BINS = 700, 32, 46, 56
@@ -118,7 +118,7 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Plan, matched: M
         caption="Each row is a histogram of one arm's scores (log-odds of the favourable against the adverse answers) "
         "with common bins; heights are shares of the arm. The line with the bob hangs at the model's own cut-off: "
         f"cases at or above it are favourable.{dashed} A model that answers one way, or hardly at all, has its whole "
-        f"row on one side. n: {_ends([len(margins[arm]) for arm in arms])} scores an arm.",
+        f"row on one side. n: {between([len(margins[arm]) for arm in arms])} scores an arm.",
     )
 
 
@@ -228,11 +228,6 @@ def _panel(
         at = min(max(across(100 * _rate(peak)), left), right)
         canvas.marker(at, height(100 * peak.estimate), Marker(SERIES, "circle", False), size=70)
     canvas.text((left + right) / 2, bottom + 32, f"approved of {items[0].reference or 'the reference'}", align="center")
-
-
-def _ends(counts: Sequence[int]) -> str:
-    """The least and the most, or the one number."""
-    return " to ".join(dict.fromkeys(numbers.count(end) for end in (min(counts), max(counts))))
 
 
 def _rate(item: Measurement) -> float:

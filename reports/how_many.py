@@ -19,6 +19,11 @@ def of_one(measurements: Sequence[Measurement]) -> bool:
     return bool(known) and max(known) <= 1
 
 
+def between(counts: Sequence[int]) -> str:
+    """The least and the most of several counts, ``480 to 600``, or the one number."""
+    return " to ".join(dict.fromkeys(numbers.count(end) for end in (min(counts), max(counts))))
+
+
 def n_words(measurements: Sequence[Measurement], *, small_cell: int) -> str:
     """``n: 480 to 600 pairs.``, each kind by itself; empty where nothing was measured.
 

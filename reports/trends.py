@@ -10,6 +10,7 @@ from itertools import pairwise
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.canvas import AXIS, BAND, GRID, INK, MARKERS, NORMAL, Canvas, Chart, decimals_of, nice_ticks
+from reports.how_many import between
 from reports.wording import contrast, interval_head
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 700, 40, 612, 14, 196
@@ -107,7 +108,7 @@ def _drawn(points: tuple[TrendPoint, ...], words: tuple[str, str], unit: str, th
         description=f"Estimates with {interval}, oldest first: {listed}.",
         caption=f"Marker: estimate, its shape is the conclusion. Line: {interval}. Grey box: differences too small "
         f"for that audit to detect (MDE, {percent}% power). Dashed: practical threshold. Ink line: no difference. "
-        f"n: {_of(points)} applications an audit.",
+        f"n: {between([point.n for point in points])} applications an audit.",
     )
 
 
@@ -137,12 +138,6 @@ def _seen_label(canvas: Canvas, point: TrendPoint, x: float, *, scale: float, di
     edge = canvas.x(scale * point.mde * (1 if above else -1))
     y = max(edge - 5, TOP - 3.0) if above else min(edge + 13, BOTTOM + 4.0)
     canvas.text(x, y, f"MDE ±{numbers.number(scale * point.mde, decimals=digits)}", align="center")
-
-
-def _of(points: Sequence[TrendPoint]) -> str:
-    """The least and the most applications of an audit, or the one number."""
-    counts = [point.n for point in points]
-    return " to ".join(dict.fromkeys(numbers.count(end) for end in (min(counts), max(counts))))
 
 
 def _value(value: float | None, scale: float, digits: int) -> str:
