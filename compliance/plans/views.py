@@ -123,6 +123,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     form = BeginForm(request.POST or None, user=request.user, initial=asked)
     if form.is_valid():
         kind, _, key = form.cleaned_data["origin"].partition(":")
+        team, data = form.cleaned_data["team"], None
         if kind == "ready":
             source = ready_made()[key]
             name, origin, text, copy_of = source.title, source.file, source.text, None
@@ -130,12 +131,16 @@ def begin(request: HttpRequest) -> HttpResponse:
             version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
             name, origin, text = version.title, f"{version.name}, version {number_of(version)}", written_out(version)
             copy_of = version
+            # What was written from a table stays bound to it when it comes back and is corrected.
+            written = version.drafts.filter(data__team=team).select_related("data").first()
+            data = written.data if written is not None else None
         row = actions.begin_draft(
-            team=form.cleaned_data["team"],
+            team=team,
             name=name,
             origin=origin,
             text=text,
             copy_of=copy_of,
+            data=data,
             actor=site_actor(request),
         )
         return redirect(row)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
@@ -341,6 +342,28 @@ def test_the_command_that_runs_it_is_led_to_the_same_table(browser: Client) -> N
     person = make_person("runner", default_team(), [Role.COMPLIANCE_OFFICER], is_staff=True)
     browser.force_login(person)
     assert f"?plans={made.pk}&amp;data={version.pk}" in browser.get(made.get_absolute_url()).content.decode()
+
+
+def test_a_copy_of_a_design_stays_with_the_table_that_it_was_written_from(browser: Client) -> None:
+    version = registered(browser)
+    actions.register_data(data=load_loanapp(), actor=ACTOR)
+    form = {"depth": "weights", "business_use": "Loans", "group-1": ["White", "Black"], "write": ""}
+    browser.post(f"/plans/from/{version.pk}/", form)
+    draft = PlanDraft.objects.get()
+    plan = check_text(draft.text).plan
+    assert plan is not None
+    made = actions.register_draft(draft=draft, plan=plan, actor=ACTOR)
+    answer = browser.post("/plans/new/", {"team": default_team().pk, "origin": f"plan:{made.pk}"})
+    copy = PlanDraft.objects.latest("pk")
+    assert (copy.copy_of, copy.data) == (made, version)
+    assert browser.get(answer["Location"]).context["state"].data == version
+    elsewhere = Team.objects.create(name="Elsewhere")
+    make_person("guest", elsewhere, [Role.COMPLIANCE_OFFICER]).memberships.create(
+        team=default_team(), role=Role.COMPLIANCE_OFFICER
+    )
+    browser.force_login(User.objects.get(username="guest"))
+    assert browser.post("/plans/new/", {"team": elsewhere.pk, "origin": f"plan:{made.pk}"}).status_code == 302
+    assert PlanDraft.objects.latest("pk").data is None
 
 
 @pytest.mark.parametrize("name", ["registration of a table", "plan from table"])
