@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import CharField, TextField
 from django.utils.translation import trans_real
+
+from compliance.help.documents import documents_in
 
 OPEN, CLOSE = "⟦", "⟧"
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -100,6 +104,13 @@ def names_of_rows() -> frozenset[str]:
             for value in row:
                 words |= _words(str(value or ""))
     return frozenset(words)
+
+
+def titles_of_documents() -> frozenset[str]:
+    """The words of the titles of the documents, which are in English and stand in the title of a page."""
+    return frozenset(
+        word for document in documents_in(Path(settings.DOCUMENT_FOLDER)) for word in _words(document.title)
+    )
 
 
 def _words(text: str) -> set[str]:
