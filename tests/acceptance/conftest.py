@@ -10,10 +10,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.utils import translation
 
 from tests.acceptance.commands import manage, repeatable, write_plan
 from tests.acceptance.sites import Installed, site
 from tests.language_models.tiny import save_tiny
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """A page in German leaves its language with the thread, as a server's thread has it until its next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

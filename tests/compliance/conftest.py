@@ -14,11 +14,19 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
+from django.utils import translation
 
 from compliance.access.roles import Role
 from compliance.environment import sqlite
 from compliance.models import Audit, Membership, default_team
 from tests.compliance.finished import finish, simulate
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """A page in German leaves its language with the thread, as a server's thread has it until its next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from compliance.dashboard.prompts import marked, strength
 from compliance.execution.runner import audit_folder
 from compliance.governance.deadlines import remediation_days
 from compliance.governance.revalidation import months_after, revalidation_months
-from compliance.models import Audit, FindingRecord, default_team
+from compliance.models import Audit, FindingRecord, Membership, default_team
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 from tests.compliance.governed import open_finding
@@ -140,9 +140,11 @@ def test_a_finding_is_late_the_day_after_it_had_to_be_remedied(db: None, signed_
         assert any(cell["late"] for row in rows for cell in row["cells"]) is late
 
 
-def test_a_run_that_stopped_waits_for_whoever_asked_for_it(signed_in: Client, officer: User) -> None:
+def test_a_run_that_stopped_waits_for_whoever_asked_for_it_and_may_run_audits(signed_in: Client, officer: User) -> None:
     audit = make_audit()
     actions.fail_audit(audit=audit, error="no space left", actor=ACTOR)
+    assert signed_in.get("/").context["tasks"] == []
+    Membership.objects.create(team=audit.team, user=officer, role=Role.COMPLIANCE_OFFICER)
     assert [task.link for task in signed_in.get("/").context["tasks"]] == ["/audits/A-0001/"]
     Audit.objects.filter(pk=audit.pk).update(requested_by_user=User.objects.create_user("somebody"))
     assert signed_in.get("/").context["tasks"] == []
