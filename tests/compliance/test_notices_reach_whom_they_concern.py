@@ -261,7 +261,7 @@ def test_the_header_counts_what_is_not_read_until_it_is(people: dict[Role, User]
     open_finding(default_team())
     actions.tell_people()
     client.force_login(people[Role.MODEL_OWNER])
-    assert f"Notices 1 unread {name(Role.MODEL_OWNER)}" in text_of(client.get("/").content)
+    assert f"Notices 1 unread Help {name(Role.MODEL_OWNER)}" in text_of(client.get("/").content)
     page = client.get("/notices/").content.decode()
     assert "was opened" in page
     assert 'class="count"' in page  # reading the list marks nothing
