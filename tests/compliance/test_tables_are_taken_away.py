@@ -148,6 +148,8 @@ def test_no_page_has_a_table_without_its_files(everything: tuple[Client, dict[st
     client, rows = everything
     pages = [at for route in addresses(get_resolver()) for at in filled(route, rows) if is_page(client, at)]
     assert len(pages) > 80
+    # Tables of a document are its text.
+    pages = [at for at in pages if not at.startswith("/help/")]
     assert [wrong for at in pages for wrong in without_a_file(client, at)] == []
 
 
