@@ -24,7 +24,7 @@ NEVER = (
 UNREAD = ("script", "style", "textarea", "nav")
 #: What marks an element, whatever its name, in which nothing is linked and no word is read.
 PLAIN = "data-plain"
-# What stands in quotes may be anything; a mark that opens nothing ends at the next one, so that many are read once each.
+# What stands in quotes may be anything; a mark that opens nothing ends at the next one: many cost no time.
 _TAG = r"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>"""
 # An element of NEVER as a whole, a comment, or a tag; and the name of what is no element of NEVER.
 _MARKUP = re.compile(rf"""(<({"|".join(NEVER)})(?=[\s>]).*?</\2>|<!--.*?-->|{_TAG})""", re.DOTALL)

@@ -161,6 +161,25 @@ def test_a_column_that_is_left_out_or_masked_by_hand_shows_no_value_and_no_rare_
         assert "Hilltop" not in cells(shown)["branch"], role
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        'name = "branch"\ncolumn = ["branch"]\nrole = "predictor"',
+        'name = "branch"\ncolumn = "branch"\nrole = "protected"\nwords = 1',
+        'name = {a = 1}\ncolumn = "branch"\nrole = "protected"\nwords = [{a = 1}]',
+        'name = "decision"\ncolumn = "decision"\nrole = "outcome"\nfavourable = [{a = 1}, [1]]',
+    ],
+)
+def test_whatever_somebody_types_the_page_of_the_table_opens(field: str) -> None:
+    ada = browser("ada")
+    _, at = uploaded(ada)
+    sent = {"mapping": f'name = "Loans"\n\n[[fields]]\n{field}\n', "agreed": "", "check": ""}
+    changed = {f"r.{at}.{box}": value for at in range(3) for box, value in (("role", "id"), ("side:yes", "favourable"))}
+    assert ada.post(at, sent).status_code == 200
+    assert ada.post(at, {**sent, **changed}).status_code in (200, 400)
+    assert ada.get(at).status_code == 200
+
+
 def test_the_delimiter_is_named_once() -> None:
     ada = browser("ada")
     _, at = uploaded(ada)
