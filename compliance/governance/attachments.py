@@ -38,7 +38,17 @@ KINDS: dict[str, tuple[bytes, ...]] = {
 }
 ACCEPTED = ", ".join(KINDS)
 #: Names that Windows keeps for devices, whatever their ending: a file called so cannot be saved there.
-RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{at}{number}" for at in ("com", "lpt") for number in range(10))})
+RESERVED = frozenset(
+    {
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{at}{mark}" for at in ("com", "lpt") for mark in "0123456789¹²³"),
+    }
+)
 #: Scripts whose letters pass for one another: within a word no honest name mixes them.
 ALIKE = {
     "LATIN": gettext_noop("Latin"),

@@ -24,10 +24,12 @@ NEVER = (
 UNREAD = ("script", "style", "textarea", "nav")
 #: What marks an element, whatever its name, in which nothing is linked and no word is read.
 PLAIN = "data-plain"
-_TAG = r"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>"""
+# What stands in quotes may be anything; a mark that opens nothing ends at the next one: many cost no time.
+_TAG = r"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>"""
 # An element of NEVER as a whole, a comment, or a tag; and the name of what is no element of NEVER.
 _MARKUP = re.compile(rf"""(<({"|".join(NEVER)})(?=[\s>]).*?</\2>|<!--.*?-->|{_TAG})""", re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
+_QUOTED = re.compile(r"""\"[^"]*"|'[^']*'""")
 _BREAK = "\0"
 
 
@@ -101,7 +103,8 @@ def _sorted_out(pieces: list[str]) -> tuple[list[int], list[str]]:
         elif name:
             if name not in UNREAD:
                 unlinked.append(markup)
-        elif PLAIN in markup and markup[1] not in "!/":
+        elif PLAIN in markup and markup[1] not in "!/" and PLAIN in _QUOTED.sub("", markup):
+            # As an attribute: in quotes it is what somebody typed.
             plain, depth = re.split(r"[\s>]", markup[1:], maxsplit=1)[0], 1
     return running, unlinked
 

@@ -262,7 +262,7 @@ def lines_shown(lines: Sequence[str], facts: Sequence[ColumnFacts], text: str, *
     masked |= {str(item.get("column")) for item in items if item.get("role") == "protected_proxy"}
     ids = {str(item.get("column")) for item in items if item.get("role") == "id"}
     masked = masked - ids if with_ids else masked | ids
-    hidden = masked | {str(item.get("name")) for item in items if item.get("column") in masked}
+    hidden = masked | {str(item.get("name")) for item in items if str(item.get("column")) in masked}
     shown = []
     for line in lines:
         found = NAMED.search(line)
@@ -315,7 +315,8 @@ def _codes_told(item: Mapping[str, Any], facts: ColumnFacts, values: Values) -> 
     if facts.masked or (role not in HIDDEN_ROLES and values["type"] != "text"):
         return listed
     counted = {code_of(code): count for code, count in facts.codes}
-    named = {code_of(code) for code in item.get("words") or {}}
+    words = item.get("words")
+    named = {code_of(code) for code in words} if isinstance(words, Mapping) else set()
     few = {"protected": 0, "proxy": 0, "protected_proxy": SMALL}.get(role, math.inf)
     return [code for code in listed if code in named or (counted.get(code) or 0) >= few]
 

@@ -236,7 +236,10 @@ def _set_codes(item: Raw, codes: Sequence[str], before: Mapping[str, str], chang
     named = _words(item)
     for side in (FAVOURABLE, ADVERSE):
         chosen = [named.get(code, code) for code in codes if sides[code] == side]
-        names = list(dict.fromkeys([*chosen, *others[side]]))
+        names: list[Any] = []
+        for name in (*chosen, *others[side]):  # a text may name anything, also what has no hash
+            if name not in names:
+                names.append(name)
         _put(item, side, names[0] if len(names) == 1 else names, changes)
 
 
@@ -342,7 +345,7 @@ def _number(text: str) -> Any:
 
 
 def _free_name(fields: Sequence[Mapping[str, Any]], column: str) -> str:
-    taken = {item.get("name") for item in fields}
+    taken = {str(item.get("name")) for item in fields}
     name = base = plain(column) or "field"
     number = 2
     while name in taken:

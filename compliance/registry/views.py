@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 SHOWN_ROWS = 5
 MOST_LINES = 8
+#: Longer texts are shown side by side and not compared: the time it takes grows with the square of their lines.
+COMPARED_LINES = 4_000
 #: What a page offers where the file cannot be read without being told how.
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
 [reading]
@@ -280,7 +282,10 @@ def _late(request: HttpRequest, row: Registration) -> HttpResponseBase:
 
 
 def _apart(row: Registration, text: str) -> dict[str, Any]:
-    lines = list(unified_diff(row.mapping.splitlines(), text.splitlines(), lineterm="", n=2))[2:]
+    """Both texts, and line by line what tells them apart."""
+    theirs, yours = row.mapping.splitlines(), text.splitlines()
+    compared = max(len(theirs), len(yours)) <= COMPARED_LINES
+    lines = list(unified_diff(theirs, yours, lineterm="", n=2))[2:] if compared else []
     return {"theirs": row.mapping, "yours": text, "apart": lines}
 
 

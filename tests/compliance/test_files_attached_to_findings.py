@@ -52,6 +52,7 @@ def test_a_file_of_each_kind_is_kept_under_its_hash(folder: Path, ending: str) -
         ("zeros.csv", b"a\0b", "does not begin as a .csv file does"),
         ("CON.txt", b"x", "CON.txt: is a name that Windows keeps for a device"),
         ("lpt1 .tar.zip", b"PK\x03\x04", "is a name that Windows keeps for a device"),
+        ("com\u00b9.txt", b"x", "is a name that Windows keeps for a device"),
         ("r\u0435port.txt", b"x", "mixes Cyrillic and Latin letters in one word"),
     ],
 )

@@ -94,6 +94,12 @@ def test_production_settings_satisfy_the_deployment_check(tmp_path: Path) -> Non
     assert "no issues (0 silenced)" in done.stdout
 
 
+def test_no_cookie_of_a_site_behind_https_goes_without_it(tmp_path: Path) -> None:
+    done = manage("diffsettings", PLUMBLINE_DATA=str(tmp_path), PLUMBLINE_HTTPS="1")
+    for cookie in ("SESSION", "CSRF", "LANGUAGE"):
+        assert f"{cookie}_COOKIE_SECURE = True" in done.stdout, cookie
+
+
 def test_the_data_folder_and_its_key_are_made_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "new"
     assert manage("check", PLUMBLINE_DATA=str(folder)).returncode == 0

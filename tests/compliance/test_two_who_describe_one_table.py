@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,20 @@ def test_the_second_is_told_sees_both_and_saves_on_top() -> None:
     assert row.state == RegistrationState.MAPPING
 
 
+def test_long_texts_are_shown_side_by_side_and_not_compared_for_minutes() -> None:
+    first, second = browser("ada"), browser("ben")
+    _, at = uploaded(first)
+    theirs, mine = boxes(first.get(at).content.decode()), boxes(second.get(at).content.decode())
+    theirs["mapping"] += "".join(f"#{at * at % 101}\n" for at in range(60_000))
+    mine["mapping"] += "".join(f"#{at * 7 % 101}\n" for at in range(60_000))
+    assert first.post(at, {**theirs, "check": ""}).status_code == 200
+    began = time.monotonic()
+    overtaken = second.post(at, {**mine, "check": ""})
+    assert time.monotonic() - began < 10
+    page = overtaken.content.decode()
+    assert (overtaken.status_code, "Yours, not saved" in page, "Line by line" in page) == (409, True, False)
+
+
 def test_who_says_the_same_as_somebody_else_is_told_nothing() -> None:
     first, second = browser("ada"), browser("ben")
     _, at = uploaded(first)
@@ -144,6 +159,25 @@ def test_a_column_that_is_left_out_or_masked_by_hand_shows_no_value_and_no_rare_
         shown = ada.post(at, {**sent, f"r.{index[1]}.role": role, "check": ""}).content.decode()
         assert MASK in cells(shown)["branch"], role
         assert "Hilltop" not in cells(shown)["branch"], role
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        'name = "branch"\ncolumn = ["branch"]\nrole = "predictor"',
+        'name = "branch"\ncolumn = "branch"\nrole = "protected"\nwords = 1',
+        'name = {a = 1}\ncolumn = "branch"\nrole = "protected"\nwords = [{a = 1}]',
+        'name = "decision"\ncolumn = "decision"\nrole = "outcome"\nfavourable = [{a = 1}, [1]]',
+    ],
+)
+def test_whatever_somebody_types_the_page_of_the_table_opens(field: str) -> None:
+    ada = browser("ada")
+    _, at = uploaded(ada)
+    sent = {"mapping": f'name = "Loans"\n\n[[fields]]\n{field}\n', "agreed": "", "check": ""}
+    changed = {f"r.{at}.{box}": value for at in range(3) for box, value in (("role", "id"), ("side:yes", "favourable"))}
+    assert ada.post(at, sent).status_code == 200
+    assert ada.post(at, {**sent, **changed}).status_code in (200, 400)
+    assert ada.get(at).status_code == 200
 
 
 def test_the_delimiter_is_named_once() -> None:
