@@ -51,7 +51,7 @@ class AuditAdmin(ReadOnlyAdmin):
     list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
 
-    @admin.display(description=_("Number"))
+    @admin.display(description=pgettext_lazy("register or column", "Number"))
     def number(self, row: Audit) -> str:
         """What people call it."""
         return row.number
@@ -115,7 +115,7 @@ class FindingRecordAdmin(ReadOnlyAdmin):
     list_select_related = ("team", "owner")
     search_fields = ("=serial", "title", "language_model__name")
 
-    @admin.display(description=_("Number"))
+    @admin.display(description=pgettext_lazy("register or column", "Number"))
     def number(self, row: FindingRecord) -> str:
         """What people call it."""
         return row.number
