@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from compliance.accounts import admin as people
@@ -28,7 +28,7 @@ from compliance.registry import admin as registry
 __all__ = ["people", "registry"]  # importing them registers theirs
 
 admin.site.site_header = admin.site.site_title = "Plumbline"
-admin.site.index_title = _("Register")
+admin.site.index_title = pgettext_lazy("title of the administration", "Register")
 
 
 @admin.register(Audit)
@@ -50,6 +50,11 @@ class AuditAdmin(ReadOnlyAdmin):
     list_filter = ("state", "governed", "created_at")
     list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
+
+    @admin.display(description=pgettext_lazy("register or column", "Number"))
+    def number(self, row: Audit) -> str:
+        """What people call it."""
+        return row.number
 
     @admin.display(description=_("Prompts scored"))
     def progress(self, audit: Audit) -> str:
@@ -110,6 +115,11 @@ class FindingRecordAdmin(ReadOnlyAdmin):
     list_select_related = ("team", "owner")
     search_fields = ("=serial", "title", "language_model__name")
 
+    @admin.display(description=pgettext_lazy("register or column", "Number"))
+    def number(self, row: FindingRecord) -> str:
+        """What people call it."""
+        return row.number
+
 
 @admin.register(AuditSchedule)
 class AuditScheduleAdmin(ReadOnlyAdmin):
@@ -119,6 +129,11 @@ class AuditScheduleAdmin(ReadOnlyAdmin):
     list_filter = ("state", "next_on")
     list_select_related = ("team", "plan", "language_model", "last_audit")
     search_fields = ("plan__name", "plan__title", "language_model__name", "made_by")
+
+    @admin.display(description=_("How often"))
+    def rhythm(self, row: AuditSchedule) -> str:
+        """How often, in words."""
+        return row.rhythm
 
 
 @admin.register(Sighting)

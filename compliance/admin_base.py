@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from compliance.models import Audit, Event
 from compliance.tables.described import Column, Table
 from compliance.tables.pages import file_asked_for
 from compliance.tables.registers import list_file, list_files
+from compliance.templatetags.plumbline import utc
 
 EVENTS_SHOWN = 200
 
@@ -47,10 +49,15 @@ def events_table(events: Sequence[Event], every: Callable[[], Iterable[Event]], 
         every=every,
         columns=(
             Column("seq", _("No."), lambda event: event.seq, lambda event: str(event.seq)),
-            Column("ts", _("When (UTC)"), lambda event: event.ts),
+            Column("ts", _("When (UTC)"), lambda event: event.ts, lambda event: utc(datetime.fromisoformat(event.ts))),
             Column("actor", _("Who"), lambda event: event.actor),
-            Column("role", _("As"), lambda event: event.role),
-            Column("action", _("What"), lambda event: event.action),
+            Column("role", _("As"), lambda event: event.role, lambda event: _(event.role)),
+            Column(
+                "action",
+                _("What"),
+                lambda event: event.action,
+                lambda event: format_html("<code>{}</code>", event.action),
+            ),
             Column(
                 "hash",
                 _("Hash"),

@@ -79,14 +79,21 @@ def borrowed() -> Iterator[str]:
 
 
 def named() -> Iterator[str]:
-    """Names of registers and their columns; one without a page in the administration is named nowhere."""
+    """Names of registers and their columns; of one without a page of the administration the name alone.
+
+    That one is named where an account is deleted, or given a permission.
+    """
+    from django.apps import apps
     from django.contrib import admin
     from django.utils import translation
 
-    from compliance.field_names import names
+    from compliance.field_names import names, names_of_register
 
     with translation.override(None):
-        yield from names(model for model in admin.site._registry if model._meta.app_label == "compliance")
+        models = list(apps.get_app_config("compliance").get_models())
+        yield from names(model for model in models if model in admin.site._registry)
+        for model in models:
+            yield from names_of_register(model)
 
 
 def translated() -> Catalog:

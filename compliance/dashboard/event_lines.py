@@ -288,7 +288,8 @@ def events_table(
 def _object_cell(line: EventLine) -> str:
     found = NUMBERED.fullmatch(line.object)
     if found is None:
-        return line.object
+        # As it is recorded, in every language: that is what the search finds.
+        return format_html('<span lang="en" data-plain>{}</span>', line.object)
     return format_html('<a href="{}">{}</a>', reverse(PAGES[found["letter"]], args=[line.object]), line.object)
 
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from compliance.dashboard.finding_page import SightingLine
 from compliance.dashboard.links import cases_behind
@@ -121,7 +121,7 @@ def sightings_table(lines: Sequence[SightingLine], record: FindingRecord) -> Tab
             Column("unit", "", lambda line: line.measurement.unit if line.measurement else None),
             Column("measurement", "", lambda line: line.measurement.id if line.measurement else None),
             Column("n", "n", lambda line: line.measurement.n if line.measurement else None, None, "num"),
-            Column("change", _("Change"), lambda line: line.change, None, "long"),
+            Column("change", pgettext("of a finding", "Change"), lambda line: line.change, None, "long"),
             Column("reopened", "", lambda line: line.sighting.reopened),
             Column(
                 "conclusion",
@@ -170,7 +170,7 @@ def audit_findings_table(sightings: Sequence[Any], *, today: date, about: str) -
                 lambda row: format_html("{} {}", record_link(row.record), row.record.title),
                 "long",
             ),
-            Column("change", _("Change"), lambda row: row.get_trend_display()),
+            Column("change", pgettext("of a finding", "Change"), lambda row: row.get_trend_display()),
             Column("state", _("State"), lambda row: row.record.stands.label, lambda row: state_mark(row.record)),
             Column("owner", _("Owner"), lambda row: row.record.owner.get_username() if row.record.owner else None),
             Column(

@@ -18,7 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, pgettext
+from django.utils.translation import gettext_noop, ngettext, pgettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
@@ -240,7 +240,8 @@ def _phases(audit: Audit, counts: dict[str, Any]) -> list[Phase]:
 def _notes(audit: Audit, counts: dict[str, Any], *, scored: bool) -> tuple[str, str, str]:
     """What stands beside each phase once the run is frozen."""
     done, every = f"{counts['done']:,}", f"{counts['all']:,}"
-    frozen = _("{prompts} prompts in {chunks} chunks").format(prompts=f"{audit.prompts:,}", chunks=every)
+    said = ngettext("{prompts} prompts in {chunks} chunk", "{prompts} prompts in {chunks} chunks", counts["all"])
+    frozen = said.format(prompts=f"{audit.prompts:,}", chunks=every)
     if not counts["kind"] or scored:
         return frozen, _("chunk {done} of {all} is done").format(done=done, all=every), ""
     line = _("chunk {done} of {all} is done; now {phase}")

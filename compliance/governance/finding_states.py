@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from compliance.access.roles import Role
 from compliance.dates import day_said
@@ -298,7 +298,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         target=FindingState.CLOSED_VALIDATED,
         role=Role.VALIDATOR,
         guards=(Guard.NOT_THE_OWNER, Guard.RETEST_CLEAR, Guard.RATIONALE),
-        verb=gettext_lazy("Close"),
+        verb=pgettext_lazy("verb of a finding", "Close"),
     ),
     Transition(
         source=FindingState.READY_FOR_VALIDATION,

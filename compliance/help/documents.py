@@ -91,7 +91,9 @@ def _rendered(path: Path, _changed: int, known: tuple[tuple[str, str], ...]) -> 
         if token.type == "inline":
             token.children = list(_on_the_site(token.children or [], dict(known)))
     html = str(markdown.renderer.render(tokens, markdown.options, {}))
-    return Rendered(title=title, html=_scrolling(html), headings=headings)
+    return Rendered(
+        title=title, html=_scrolling(html, "Tabelle" if path.stem == glossary.IN_GERMAN else "Table"), headings=headings
+    )
 
 
 def _without_title(tokens: list[Token], name: str) -> tuple[str, list[Token]]:
@@ -169,9 +171,12 @@ def _address(href: str, known: dict[str, str]) -> str | None:
     return reverse("help_document", args=[name]) + (f"#{anchor}" if anchor else "")
 
 
-def _scrolling(html: str) -> str:
-    """Tables and listings that are wider than a screen scroll by themselves, by keyboard too."""
+def _scrolling(html: str, name: str) -> str:
+    """Tables and listings that are wider than a screen scroll by themselves, by keyboard too.
+
+    ``name`` is what a table is called in the language of the document, whatever the reader's.
+    """
     tables = html.replace(
-        "<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="data">'
+        "<table>", f'<div class="scroll" tabindex="0" role="group" aria-label="{name}"><table class="data">'
     )
     return tables.replace("</table>", "</table></div>").replace("<pre>", '<pre class="prompt" tabindex="0">')

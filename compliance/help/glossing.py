@@ -41,18 +41,19 @@ class Glossed:
     used: tuple[Entry, ...]
 
 
-def gloss(html: str, entries: tuple[Entry, ...], *, address: str) -> Glossed:
+def gloss(html: str, entries: tuple[Entry, ...], *, address: str, only: str = "") -> Glossed:
     """Link the first of every entry's terms in the running text of ``html`` to ``address#slug``.
 
-    The longest term wins, in whole words of either case, in the singular or the plural. Raises nothing: a tag that is
-    not closed leaves what follows as it was.
+    The longest term wins, in whole words of either case, in the singular or the plural; with ``only``, such as
+    ``lang="en"``, in elements alone that say so. Raises nothing: a tag that is not closed leaves what follows as it
+    was.
     """
     if not entries:
         return Glossed(html=html, used=())
     find, meant = _expression(entries)
     # Text, markup and name in turns; the text that may be linked is read as one, which is faster than piecewise.
     pieces = _MARKUP.split(html)
-    running, unlinked = _sorted_out(pieces)
+    running, unlinked = _sorted_out(pieces, only)
     linked: dict[str, Entry] = {}
     place, start, text = 0, 0, pieces[running[0]] if running else ""
     done = 0
@@ -88,25 +89,35 @@ def _link(words: str, entry: Entry, address: str) -> str:
     return f'<a class="term" href="{address}#{entry.slug}" title="{escape(entry.meaning)}">{words}</a>'
 
 
-def _sorted_out(pieces: list[str]) -> tuple[list[int], list[str]]:
+def _sorted_out(pieces: list[str], only: str) -> tuple[list[int], list[str]]:
     """Where among ``pieces`` running text stands, and the markup whose words are read and not linked."""
     running, unlinked = [], []
     plain, depth = "", 0
+    asked, level = "", 0
     for at in range(0, len(pieces), 3):
-        if not depth and len(pieces[at]) > 1 and not pieces[at].isspace():
+        if not depth and (level or not only) and len(pieces[at]) > 1 and not pieces[at].isspace():
             running.append(at)
         if at + 1 == len(pieces):
             break
         markup, name = pieces[at + 1], pieces[at + 2]
+        if only and not name:
+            if level:
+                level += _step(markup, asked)
+            elif only in markup and markup[1] not in "!/":
+                asked, level = _named(markup), 1
         if depth:
             depth += _step(markup, plain)
         elif name:
-            if name not in UNREAD:
+            if name not in UNREAD and (not only or level or only in markup.partition(">")[0]):
                 unlinked.append(markup)
         elif PLAIN in markup and markup[1] not in "!/" and PLAIN in _QUOTED.sub("", markup):
             # As an attribute: in quotes it is what somebody typed.
-            plain, depth = re.split(r"[\s>]", markup[1:], maxsplit=1)[0], 1
+            plain, depth = _named(markup), 1
     return running, unlinked
+
+
+def _named(tag: str) -> str:
+    return re.split(r"[\s>]", tag[1:], maxsplit=1)[0]
 
 
 def _step(markup: str, plain: str) -> int:

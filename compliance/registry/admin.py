@@ -332,6 +332,11 @@ class SystemListingAdmin(ReadOnlyAdmin):
     list_select_related = ("team",)
     search_fields = ("name", "text", "proposed_by", "approved_by")
 
+    @admin.display(description=_("Source"))
+    def source(self, row: SystemListing) -> str:
+        """The source that names it."""
+        return row.source
+
 
 @admin.register(PolicyPackReview)
 class PolicyPackReviewAdmin(ReadOnlyAdmin):

@@ -39,9 +39,10 @@ class Glossed(template.Node):
         folder = Path(settings.DOCUMENT_FOLDER)
         used: list[tuple[str, Entry]] = []
         # A German page holds sentences of the record, which is in English: its words lead to the other glossary.
-        for name in (IN_GERMAN, NAME) if (get_language() or "").startswith("de") else (NAME,):
+        german = (get_language() or "").startswith("de")
+        for name, only in ((IN_GERMAN, ""), (NAME, 'lang="en"')) if german else ((NAME, ""),):
             address = reverse("help_document", args=[name])
-            glossed = gloss(html, glossary_of(folder, name), address=address)
+            glossed = gloss(html, glossary_of(folder, name), address=address, only=only)
             html = glossed.html
             named = {entry.words.lower() for _, entry in used}
             used += [(address, entry) for entry in glossed.used if entry.words.lower() not in named]

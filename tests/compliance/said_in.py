@@ -83,6 +83,13 @@ class _Texts(HTMLParser):
         self.said.append(OPEN * inside + data)
 
 
+def said(page: str) -> list[str]:
+    """What a page says by itself, in texts and spoken attributes."""
+    texts = _Texts()
+    texts.feed(page)
+    return texts.said
+
+
 def unsaid(page: str, names: frozenset[str]) -> list[str]:
     """Texts of a page with words that no catalogue said and that are no names of rows."""
     texts = _Texts()

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.translation import gettext, override
 
 from compliance.access.roles import Role
+from compliance.help.glossary import Entry
+from compliance.help.glossing import gloss
 from compliance.models import default_team
 from scripts.translations import missing, plain
-from tests.compliance.said_in import address_of, bracketed, names_of_rows, titles_of_documents, unsaid
+from tests.compliance.said_in import address_of, bracketed, names_of_rows, said, titles_of_documents, unsaid
 from tests.compliance.teams import make_person, rows_of
-from tests.compliance.test_access_of_every_address import SITE
+from tests.compliance.test_access_of_every_address import ADMIN, LINES, SITE
 
 PAGES = {route: line for route, line in SITE.items() if line.method == "get" and line.allowed == 200}
+LISTS = {
+    route: line
+    for route, line in {**ADMIN, **LINES}.items()
+    if re.fullmatch(r"admin/(compliance/\w+/(add/)?)?", route) and line.allowed == 200
+}
+#: A kind of event, as it is recorded.
+KIND = re.compile(r"[a-z_]+\.[a-z_]+")
+#: What a value would have been put into; the two names are those that a template of prompts may use.
+UNFILLED = re.compile(r"__proxy__|%\(\w+\)[sd]|\{(?!fields?\})\w+\}")
 FOR_ANYBODY = ("/login/", "/nothing/here/")
 
 
@@ -41,6 +54,49 @@ def test_no_page_says_a_word_that_no_catalogue_has(client: Client, rows: dict[st
             if answer.get("Content-Type", "").startswith("text/html"):
                 wrong += [f"{route}: {text}" for text in unsaid(answer.content.decode(), names)]
     assert wrong == []
+
+
+def test_no_list_of_the_administration_says_a_word_that_no_catalogue_has(client: Client, rows: dict[str, Any]) -> None:
+    administrator = make_person("Reads", default_team(), list(Role), is_staff=True, is_superuser=True)
+    client.force_login(administrator)
+    names = names_of_rows() - {"number", "source", "rhythm"}
+    wrong: list[str] = []
+    with bracketed():
+        for route, line in LISTS.items():
+            page = client.get(address_of(line, rows), HTTP_ACCEPT_LANGUAGE="de").content.decode()
+            wrong += [f"{route}: {text}" for text in unsaid(page, names) if not KIND.fullmatch(text)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_no_page_shows_a_place_that_nothing_was_put_into(client: Client, rows: dict[str, Any], language: str) -> None:
+    client.force_login(make_person("Reads", default_team(), list(Role), is_staff=True, is_superuser=True))
+    wrong: list[str] = []
+    for route, line in {**PAGES, **LISTS}.items():
+        answer = client.get(address_of(line, rows), HTTP_ACCEPT_LANGUAGE=language)
+        if answer.get("Content-Type", "").startswith("text/html"):
+            wrong += [f"{route}: {text}" for text in said(answer.content.decode()) if UNFILLED.search(text)]
+    assert wrong == []
+
+
+def test_words_of_the_site_do_not_change_the_buttons_of_django() -> None:
+    with override("de"):
+        assert [gettext("Change"), gettext("Close")] == ["Ändern", "Schließen"]
+
+
+def test_whoever_changes_a_password_is_addressed_formally(db: None, client: Client) -> None:
+    client.force_login(make_person("Changes", default_team(), [Role.COMPLIANCE_OFFICER]))
+    page = client.post("/password/", {"oldpassword": "not it"}, HTTP_ACCEPT_LANGUAGE="de").content.decode()
+    assert "Bitte geben Sie Ihr aktuelles Passwort ein." in page
+
+
+def test_the_english_glossary_is_for_what_is_english_on_the_page() -> None:
+    entry = Entry(slug="arm", words="arm", terms=("arm",), meaning="One group")
+    german = "<h2>Arm</h2><p>arm</p>"
+    page = f'{german}<div lang="en"><div>of an arm</div> and</div><p>arm</p>'
+    done = gloss(page, (entry,), address="/g/", only='lang="en"').html
+    assert done == page.replace("an arm", 'an <a class="term" href="/g/#arm" title="One group">arm</a>')
+    assert gloss(german, (entry,), address="/g/", only='lang="en"').used == ()
 
 
 def test_pages_before_the_login_are_said_in_german_too(db: None, client: Client) -> None:
