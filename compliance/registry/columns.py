@@ -6,7 +6,6 @@ import tomllib
 from typing import Any
 
 import polars as pl
-from django.utils.translation import gettext_noop
 
 from auditor.exceptions import DataError
 from auditor.mapping_files import mapping_from, reading_from
@@ -16,11 +15,6 @@ from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
 MASKED_ROLES = frozenset({"id", "protected", "protected_proxy", "proxy"})
-#: One name for each kind of proxy, wherever a role is named.
-PROXY_WORDS = {
-    "protected_proxy": gettext_noop("Says nearly who somebody is"),
-    "proxy": gettext_noop("Proxy, such as a place"),
-}
 PREVIEW_ROWS = 10
 SHOWN_CHARACTERS = 60
 

@@ -17,10 +17,11 @@ from auditor.mappings import EMPTY, REPEATS, code_of
 from auditor.recognition import MASK, without_examples
 from compliance.form_fields import one_way_lines
 from compliance.registry.column_facts import SMALL, ColumnFacts
-from compliance.registry.columns import MASKED_ROLES, PROXY_WORDS
+from compliance.registry.columns import MASKED_ROLES
 from compliance.registry.mapping_rows import ADVERSE, FAVOURABLE, MARKS, TICKS, Place, Values, codes_in, places
 from compliance.registry.mapping_rows import values_of as boxes_of
 from compliance.registry.mapping_sides import OF_A_FIELD, plain_of, row_of
+from compliance.registry.proxy_words import PROXY_WORDS
 from compliance.tables.described import Column, Table
 
 HIDDEN_ROLES = MASKED_ROLES | {""}

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop, pgettext
 from auditor.run_record import MappedField
 from compliance.dates import day_said
 from compliance.models import Registration, SystemListing
-from compliance.registry.columns import PROXY_WORDS
+from compliance.registry.proxy_words import PROXY_WORDS
 from compliance.tables.described import Column, Table
 from reports import numbers
 
