@@ -50,7 +50,13 @@ GERMAN = {"home-german": "/", "finding-german": "/findings/F-0001/"}
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 TALLEST = 2600
 #: Tables that officers read first: nothing of them is hidden at the edge, on a phone either.
-SEEN_WHOLE = {"audit": "#controls .scroll", "cases": "[aria-labelledby=list] .scroll", "every number": ".scroll"}
+SEEN_WHOLE = {
+    "audit": "#controls .scroll",
+    "cases": "[aria-labelledby=list] .scroll",
+    "every number": ".scroll",
+    "home": "[aria-labelledby=tiers] .scroll",
+    "home-german": "[aria-labelledby=tiers] .scroll",
+}
 HIDDEN = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.scrollWidth)"
 
 pytestmark = [
