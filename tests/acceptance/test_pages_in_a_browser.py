@@ -250,7 +250,7 @@ def test_a_short_table_opens_with_a_key_and_a_long_one_comes_when_it_is_opened(
     page.keyboard.press("Enter")
     assert table.locator("table").is_visible()
 
-    every = page.locator("#outputs > details[hx-get$='/every/']")
+    every = page.locator("#outputs > [lang=en] > details[hx-get$='/every/']")
     assert every.locator("table").count() == 0
     wanted = announced(every)
     every.locator("summary").focus()
@@ -276,7 +276,7 @@ def test_long_tables_are_read_without_scripts(
 ) -> None:
     page = open_page(browser, live_server, session, scripts=False)
     page.goto(pages["audit"])
-    every = page.locator("#outputs > details[hx-get$='/every/']")
+    every = page.locator("#outputs > [lang=en] > details[hx-get$='/every/']")
     every.locator("summary").click()
     wanted = announced(every)
     every.locator("a").click()
