@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ from compliance.actions.audits import request_audit
 from compliance.actions.plans import design_state
 from compliance.actions.sightings import seen_of
 from compliance.exceptions import StateError
-from compliance.execution.job import JobState
+from compliance.execution.job import ACTIVE, JobState
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.governance.finding_states import Retest
 from compliance.governance.finding_trends import could_see
@@ -33,22 +33,30 @@ from compliance.models import (
 
 @dataclass(frozen=True, kw_only=True)
 class RetestSays:
-    """What the newest retest of a finding says; ``audit`` is ``None`` where there is none."""
+    """What the newest retest of a finding says; ``audit`` is ``None`` where there is none.
+
+    Where none is finished, ``audit`` is one that is not; ``coming`` is one that is newer than the finished one.
+    """
 
     code: Retest
     words: str
     audit: Audit | None = None
     measurement: MeasurementRow | None = None
+    coming: RetestSays | None = None
 
 
 def retests_of(record: FindingRecord) -> Any:
     """Finished governed audits of the design on versions registered after that in which it was opened, newest first."""
+    return _asked_for(record).filter(state=JobState.DONE)
+
+
+def _asked_for(record: FindingRecord) -> Any:
+    """The same, finished or not."""
     rows = Audit.objects.filter(
         plan=record.plan_id,
         model__language_model=record.language_model_id,
         model__gt=record.opened_in.model_id,
         serial__gt=record.opened_in.serial,
-        state=JobState.DONE,
         governed=True,
     )
     if not is_decision_file(record.opened_in.model.source):  # which is audited by its own data, and no other
@@ -70,9 +78,25 @@ def without_retest(records: Any) -> Any:
 
 def newest_retest(record: FindingRecord) -> RetestSays:
     """What the newest retest says: that it shows the finding, no longer shows it, or cannot say."""
-    audit = retests_of(record).first()
+    coming, finished = _unfinished(record), retests_of(record).first()
+    if finished is None:
+        return coming or RetestSays(code=Retest.NONE, words=_("was not retested on a later version"))
+    if coming is None or coming.audit is None or coming.audit.serial < finished.serial:
+        return _said(record, finished)
+    return replace(_said(record, finished), coming=coming)
+
+
+def _unfinished(record: FindingRecord) -> RetestSays | None:
+    audit = _asked_for(record).exclude(state=JobState.DONE).first()
     if audit is None:
-        return RetestSays(code=Retest.NONE, words=_("was not retested on a later version"))
+        return None
+    under_way, ended = _("is being retested in {audit}"), _("has a retest that did not finish: {audit}")
+    words = (under_way if audit.state in ACTIVE else ended).format(audit=audit)
+    return RetestSays(code=Retest.NONE, words=words, audit=audit)
+
+
+def _said(record: FindingRecord, audit: Audit) -> RetestSays:
+    """What a finished retest says."""
     shows = _still_shown(record, audit)
     if shows is not None:
         return RetestSays(code=Retest.SHOWS_IT, words=_("{audit} still shows it").format(audit=shows), audit=shows)

@@ -243,8 +243,8 @@ def _notes(audit: Audit, counts: dict[str, Any], *, scored: bool) -> tuple[str, 
     said = ngettext("{prompts} prompts in {chunks} chunk", "{prompts} prompts in {chunks} chunks", counts["all"])
     frozen = said.format(prompts=f"{audit.prompts:,}", chunks=every)
     if not counts["kind"] or scored:
-        return frozen, _("chunk {done} of {all} is done").format(done=done, all=every), ""
-    line = _("chunk {done} of {all} is done; now {phase}")
+        return frozen, _("{done} of {all} chunks done").format(done=done, all=every), ""
+    line = _("{done} of {all} chunks done; now {phase}")
     return frozen, line.format(done=done, all=every, phase=translated(phase_of(counts["kind"]))), ""
 
 

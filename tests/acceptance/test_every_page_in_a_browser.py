@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 #: Addresses that answer with something else than a page of their own.
-NO_PAGE = ("session/", "healthz", "readyz", "findings/<finding:number>/files/<key:pk>/",
+NO_PAGE = ("session/", "healthz", "readyz", "findings/<finding:number>/files/<key:pk>/", "help/pictures/<str:name>",
            "register/<uuid:public_id>/part/")  # fmt: skip
 #: What of axe hangs on light and width; everything else is the same in all four and asked once.
 SEEN = ("color-contrast", "link-in-text-block", "scrollable-region-focusable")

@@ -45,10 +45,18 @@ PICTURES = {
     "finding": "/findings/F-0001/",
     "help": "/help/",
 }
+#: Read in German too.
+GERMAN = {"home-german": "/", "finding-german": "/findings/F-0001/"}
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 TALLEST = 2600
 #: Tables that officers read first: nothing of them is hidden at the edge, on a phone either.
-SEEN_WHOLE = {"audit": "#controls .scroll", "cases": "[aria-labelledby=list] .scroll", "every number": ".scroll"}
+SEEN_WHOLE = {
+    "audit": "#controls .scroll",
+    "cases": "[aria-labelledby=list] .scroll",
+    "every number": ".scroll",
+    "home": "[aria-labelledby=tiers] .scroll",
+    "home-german": "[aria-labelledby=tiers] .scroll",
+}
 HIDDEN = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.scrollWidth)"
 
 pytestmark = [
@@ -86,6 +94,7 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
     case = find_cases(open_evidence(audit), filter_of("role:counterfactual")).rows[0]["id"]
     return {
         **{name: address.format(model=audit.model_id) for name, address in PICTURES.items()},
+        **GERMAN,
         "first steps": "/first-steps/",
         "under way": "/audits/A-0005/",
         "models": "/models/",
@@ -181,12 +190,14 @@ def test_every_page_is_quiet_and_accessible(
     page.on("console", lambda said: troubles.append(f"{page.url}: {said.text}") if said.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
     for name, address in pages.items():
-        opened = len(troubles)
+        opened, german = len(troubles), name in GERMAN
+        page.set_extra_http_headers({"Accept-Language": "de" if german else "en"})
         answer = page.goto(address)
         assert answer is not None
         assert answer.status == (404 if name == "missing" else 200), name
         if name == "missing":
             del troubles[opened:]  # the browser itself says that nothing was found
+        assert page.locator("html[lang=de]").count() == german, name
         assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex", "no stylesheet"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
         if name in SEEN_WHOLE:
@@ -194,7 +205,7 @@ def test_every_page_is_quiet_and_accessible(
             assert tables.count(), name
             assert tables.evaluate_all(HIDDEN) == [], f"{name}: a table runs off the edge"
         folder = os.environ.get("PLUMBLINE_TEST_PICTURES")
-        if folder and name in PICTURES:
+        if folder and (name in PICTURES or (german and (scheme, width) == (SCHEMES[0], WIDTHS[0]))):
             take_picture(page, Path(folder) / f"{name}-{scheme}-{width}.png")
         page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name}, opened, scrolls sideways"
@@ -239,7 +250,7 @@ def test_a_short_table_opens_with_a_key_and_a_long_one_comes_when_it_is_opened(
     page.keyboard.press("Enter")
     assert table.locator("table").is_visible()
 
-    every = page.locator("#outputs > details[hx-get$='/every/']")
+    every = page.locator("#outputs > [lang=en] > details[hx-get$='/every/']")
     assert every.locator("table").count() == 0
     wanted = announced(every)
     every.locator("summary").focus()
@@ -265,7 +276,7 @@ def test_long_tables_are_read_without_scripts(
 ) -> None:
     page = open_page(browser, live_server, session, scripts=False)
     page.goto(pages["audit"])
-    every = page.locator("#outputs > details[hx-get$='/every/']")
+    every = page.locator("#outputs > [lang=en] > details[hx-get$='/every/']")
     every.locator("summary").click()
     wanted = announced(every)
     every.locator("a").click()

@@ -26,7 +26,18 @@ from compliance.access.roles import Role
 from compliance.governance.finding_states import FindingState
 from compliance.models import Audit, FindingRecord, default_team
 from reports.lint import forbidden_phrases
-from tests.compliance.governed import EFFECT, FINDING, GONE, actor_of, approved_plan, open_finding, run, version_of
+from tests.compliance.factories import ACTOR
+from tests.compliance.governed import (
+    EFFECT,
+    FINDING,
+    GONE,
+    actor_of,
+    approved_plan,
+    asked_for,
+    open_finding,
+    run,
+    version_of,
+)
 from tests.compliance.teams import make_person
 from tests.compliance.test_officers_site import COUNTS, text_of
 from tests.reports.conftest import PACKS
@@ -331,3 +342,26 @@ def test_p_values_on_the_page_are_printed_as_reports_print_them() -> None:
     assert "adjusted p < .001" in text
     assert "(p = .034)" in text
     assert "0.0001" not in text
+
+
+def test_the_page_leads_to_a_retest_that_is_under_way_or_did_not_finish() -> None:
+    record = open_finding()
+    reader = browser(Role.INTERNAL_AUDIT)
+    german = {"Accept-Language": "de"}
+    address, data = record.get_absolute_url(), record.opened_in.data
+    assert "was not retested on a later version" in text_of(reader.get(address).content)
+
+    second = asked_for(plan=record.plan, model=version_of(default_team(), 2), data=data)
+    shown = reader.get(address).content.decode()
+    assert f'<a href="{second.get_absolute_url()}">is being retested in A-0002</a>' in shown
+    assert "was not retested" not in shown
+    assert "wird in A-0002 nachgeprüft</a>" in reader.get(address, headers=german).content.decode()
+    actions.fail_audit(audit=second, error="no space left on the device", actor=ACTOR)
+    assert "has a retest that did not finish: A-0002" in text_of(reader.get(address).content)
+
+    run(plan=record.plan, model=version_of(default_team(), 3))
+    asked_for(plan=record.plan, model=version_of(default_team(), 4), data=data)
+    shown = text_of(reader.get(address).content)
+    assert "A-0003 still shows it" in shown
+    assert "is being retested in A-0004" in shown
+    assert "A-0002" not in shown.partition("What you can do now")[0]

@@ -75,7 +75,7 @@ def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) ->
     assert "4 of 6 prompts scored" in page
     assert [phase.stage for phase in answer.context["phases"]] == ["done", "on", "todo"]
     audit.chunks.filter(index=2).update(state=ChunkState.RUNNING, kind="attribution_patching")
-    assert "is done; now attribution patching" in client.get("/audits/A-0001/").content.decode()
+    assert "2 of 3 chunks done; now attribution patching" in client.get("/audits/A-0001/").content.decode()
     audit.chunks.filter(index=2).update(state=ChunkState.QUEUED, kind="shared")
     assert answer.context["rate"] == pytest.approx(0.2, rel=0.1)
     assert answer.context["minutes"] == pytest.approx(7 / 60, rel=0.01)  # between 4 s and 10 s of like chunks
