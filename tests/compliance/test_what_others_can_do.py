@@ -41,4 +41,4 @@ def test_who_holds_the_role_as_well_is_told_that_they_answer_for_it() -> None:
 
 def test_what_stands_against_everybody_is_said_to_everybody() -> None:
     record = open_finding()
-    assert "no proposed rejection" in why_not(record, "reader", "Reject", Role.COMPLIANCE_OFFICER)
+    assert "has not been proposed for rejection" in why_not(record, "reader", "Reject", Role.COMPLIANCE_OFFICER)

@@ -306,12 +306,14 @@ def test_an_approval_stands_while_it_is_proposed_anew_and_until_it_is_withdrawn(
     assert list(problems(folder=tmp_path)) == []
 
 
-def test_a_model_as_a_whole_is_never_approved_and_a_retired_one_has_no_version_proposed(ola: Actor) -> None:
+def test_a_model_as_a_whole_is_never_approved_and_a_retired_one_has_no_version_proposed(
+    ola: Actor, vera: Actor
+) -> None:
     audit = counted()
     model = audit.model.language_model
     with pytest.raises(StateError, match="a model is approved version by version; expected a version on its page"):
-        actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=ola)
-    actions.decide_on_language_model(language_model=model, approval=Approval.RETIRED, actor=ola)
+        actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=vera)
+    actions.decide_on_language_model(language_model=model, approval=Approval.RETIRED, actor=vera)
     with pytest.raises(StateError, match="is retired; expected a model that is in use"):
         propose(audit, ola)
 
