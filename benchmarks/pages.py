@@ -53,7 +53,7 @@ PAGES = {
     "finding": "/findings/F-0001/",
     "cases": "/audits/A-0001/cases/",
     "pairs": "/audits/A-0001/cases/?arm=race=White|race=Black",
-    "models, narrowed": "/models/?conclusion=DIFFERENCE_FOUND&sort=due&column=standing&column=due",
+    "models, narrowed": "/models/?conclusion=DIFFERENCE_FOUND&sort=due&column=conclusion&column=due",
     "audits, searched": "/audits/?q=model-07&state=done&sort=model",
     "audits, last page": "/audits/?page=999999",
     "findings, searched": "/findings/?q=model-07&state=live&sort=due",
