@@ -247,7 +247,7 @@ class _Missing(dict[str, Any]):
 def _shown(name: str, value: Any) -> Any:
     if name in ("from", "to") and value in list(FindingState):
         return in_sentence(FindingState(value).label)
-    if name == "severity" and value in list(Severity):
+    if name in ("severity", "from") and value in list(Severity):
         return translated(value)
     return str(FindingTrend(value).label) if name == "trend" and value in list(FindingTrend) else value
 

@@ -6,7 +6,9 @@ import json
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
+from compliance.dashboard.event_lines import event_words
 from compliance.dashboard.evidence import open_evidence
 from compliance.execution.runner import audit_folder
 from compliance.models import Audit, Event
@@ -62,3 +64,13 @@ def test_evidence_that_was_changed_is_named_in_the_language_of_the_reader(signed
     english = signed_in.get("/audits/A-0001/", headers={"accept-language": "en"}).content.decode()
     assert "controls.json: ist nicht die Datei aus dem Verzeichnis; erwartet wird SHA-256" in german
     assert "controls.json: is not the file the manifest lists; expected SHA-256" in english
+
+
+def test_a_rating_is_told_with_both_severities_in_the_readers_language() -> None:
+    told = {"from": "high", "severity": "low", "said": "Seen."}
+    assert event_words("finding.rated", told) == "severity rated from high to low: Seen."
+    with translation.override("de"):
+        words = event_words("finding.rated", told)
+    assert "hoch" in words
+    assert "gering" in words
+    assert "high" not in words
