@@ -196,7 +196,14 @@ def test_one_recommendation_for_several_attributes_is_said_once_with_all_of_them
 
 def test_one_place_makes_no_line() -> None:
     rows = [
-        measured("probes", "probe_selectivity", 0.1, id=group, subject={"field": "race", "group": group, "layer": "15"})
+        measured(
+            "probes",
+            "probe_selectivity",
+            0.1,
+            n=120,
+            id=group,
+            subject={"field": "race", "group": group, "layer": "15"},
+        )
         for group in ("Black", "Hispanic")
     ]
     assert maps_of(rows) == []
