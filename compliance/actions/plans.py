@@ -255,8 +255,8 @@ def wrote(plan: PlanVersion, actor: Actor) -> bool:
 
 
 MAY_NOT = {
-    "add_planversion": gettext_noop("{name}: may not register plans of {team}"),
-    "approve_planversion": gettext_noop("{name}: may not approve plans of {team}"),
+    "add_planversion": gettext_noop("{name}: may not register designs of {team}"),
+    "approve_planversion": gettext_noop("{name}: may not approve designs of {team}"),
 }
 
 
