@@ -15,13 +15,13 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from compliance.dates import moment_said
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import Actor, signed_in
 from compliance.models import Audit, Event
 from compliance.tables.described import Column, Table
 from compliance.tables.pages import file_asked_for
 from compliance.tables.registers import list_file, list_files
-from compliance.templatetags.plumbline import utc
 
 EVENTS_SHOWN = 200
 
@@ -49,7 +49,12 @@ def events_table(events: Sequence[Event], every: Callable[[], Iterable[Event]], 
         every=every,
         columns=(
             Column("seq", _("No."), lambda event: event.seq, lambda event: str(event.seq)),
-            Column("ts", _("When (UTC)"), lambda event: event.ts, lambda event: utc(datetime.fromisoformat(event.ts))),
+            Column(
+                "ts",
+                _("When (UTC)"),
+                lambda event: event.ts,
+                lambda event: moment_said(datetime.fromisoformat(event.ts)),
+            ),
             Column("actor", _("Who"), lambda event: event.actor),
             Column("role", _("As"), lambda event: event.role, lambda event: _(event.role)),
             Column(

@@ -18,11 +18,14 @@ from django.test import Client
 
 from auditor.exceptions import DataError
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.execution.workers import reap
 from compliance.governance.events import Actor
 from compliance.models import Event, Registration, RegistrationState, Team, default_team
 from compliance.registry.uploads import begin_again, begin_upload, take_part
 from tests.compliance.factories import ACTOR
+from tests.compliance.governed import actor_of
+from tests.compliance.teams import make_person
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database")]
 MIB = 1 << 20
@@ -90,7 +93,7 @@ def test_two_who_announce_at_once_do_not_both_get_the_last_room() -> None:
 
 
 def test_an_account_may_leave_only_so_many_unfinished() -> None:
-    ada, bob = (Actor(name=name, role="site", user=User.objects.create_user(name)) for name in ("ada", "bob"))
+    ada, bob = (actor_of(make_person(name, default_team(), [Role.COMPLIANCE_OFFICER])) for name in ("ada", "bob"))
     first = announce(5, actor=ada)
     announce(5, actor=ada)
     with pytest.raises(DataError, match=r"cannot begin: ada has 2 unfinished uploads") as refused:
