@@ -415,20 +415,33 @@ def _acceptances(today: date) -> Iterator[Occasion]:
         state=FindingState.RISK_ACCEPTED.value, accepted_until__gt=today, accepted_until__lte=today + SOON
     )
     for row in rows.order_by("pk"):
-        yield Occasion(
+        yield _on_a_day(
+            row,
             key=f"{row.number} accepted until {row.accepted_until}",
             kind="acceptance_ends",
-            team=row.team_id,
-            subject="findingrecord",
-            subject_id=row.pk,
-            words=gettext_noop("The acceptance of {number} ends on {day}").format(
-                number=row.number, day=f"{row.accepted_until:%d %b %Y}"
-            ),
-            title=row.title,
-            link=row.get_absolute_url(),
+            words=gettext_noop("The acceptance of {number} ends on {day}"),
+            day=row.accepted_until,
             people=holders(row.team_id, ACCEPT),
             permission=ACCEPT,
         )
+
+
+def _on_a_day(
+    row: FindingRecord, *, key: str, kind: str, words: str, day: date | None, people: frozenset[int], permission: str
+) -> Occasion:
+    """What a day that comes, or has passed, tells of a finding; ``words`` take its number and the day."""
+    return Occasion(
+        key=key,
+        kind=kind,
+        team=row.team_id,
+        subject="findingrecord",
+        subject_id=row.pk,
+        words=words.format(number=row.number, day=f"{day:%d %b %Y}"),
+        title=row.title,
+        link=row.get_absolute_url(),
+        people=people,
+        permission=permission,
+    )
 
 
 def _untold(keys: Iterable[str]) -> set[str]:
@@ -446,17 +459,12 @@ def _overdue(today: date) -> Iterator[Occasion]:
         row = late[key]
         if row.owner_id is None and row.team_id not in answering:
             answering[row.team_id] = holders(row.team_id, ANSWER)
-        yield Occasion(
+        yield _on_a_day(
+            row,
             key=key,
             kind="finding_overdue",
-            team=row.team_id,
-            subject="findingrecord",
-            subject_id=row.pk,
-            words=gettext_noop("{number} is overdue since {day}").format(
-                number=row.number, day=f"{row.due_on:%d %b %Y}"
-            ),
-            title=row.title,
-            link=row.get_absolute_url(),
+            words=gettext_noop("{number} is overdue since {day}"),
+            day=row.due_on,
             people=answering[row.team_id] if row.owner_id is None else frozenset({row.owner_id}),
             permission=ANSWER if row.owner_id is None else "",
         )

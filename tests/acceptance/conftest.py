@@ -15,6 +15,7 @@ from django.utils import translation
 from tests.acceptance.commands import manage, repeatable, write_plan
 from tests.acceptance.sites import Installed, site
 from tests.language_models.tiny import save_tiny
+from tests.receivers import Hook, MailServer, hook_server, mail_server
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,20 @@ def _english_again() -> Iterator[None]:
     """A page in German leaves its language with the thread, as a server's thread has it until its next request."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture
+def mail() -> Iterator[MailServer]:
+    """A real mail server on this machine, and what reached it."""
+    with mail_server() as state:
+        yield state
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A real receiver of webhooks on this machine, and what reached it."""
+    with hook_server() as state:
+        yield state
 
 
 @pytest.fixture(scope="session")

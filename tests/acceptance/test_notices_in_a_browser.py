@@ -23,7 +23,7 @@ from tests.acceptance.sites import Site, site
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, WATCH
 from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit, answering
 from tests.acceptance.test_systems_in_a_browser import fits_a_phone
-from tests.receivers import Hook, MailServer, hook_server, mail_server
+from tests.receivers import Hook, MailServer
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,18 +48,6 @@ now = timezone.now()
 MailAddress.objects.create(user=user, address=TO, asked_at=now, confirmed_at=now)
 finish(simulate(Path(FOLDER)))
 """
-
-
-@pytest.fixture
-def mail() -> Iterator[MailServer]:
-    with mail_server() as state:
-        yield state
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    with hook_server() as state:
-        yield state
 
 
 @pytest.fixture

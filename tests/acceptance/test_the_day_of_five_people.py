@@ -24,7 +24,7 @@ from tests.acceptance.sites import site
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET
 from tests.compliance.messy import messy_csv
 from tests.language_models.tiny import save_tiny
-from tests.receivers import Hook, MailServer, hook_server, mail_server
+from tests.receivers import Hook, MailServer
 from tests.servers import free_port
 
 pytestmark = [
@@ -59,18 +59,6 @@ def versions(tmp_path: Path) -> tuple[Path, Path]:
     folder = tmp_path / "imports"
     first = save_tiny(folder / "first", model=planted_model("BHF", AGAINST))
     return first, save_tiny(folder / "second", model=planted_model("BH", AGAINST))
-
-
-@pytest.fixture
-def mail() -> Iterator[MailServer]:
-    with mail_server() as state:
-        yield state
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    with hook_server() as state:
-        yield state
 
 
 @pytest.fixture
