@@ -6,7 +6,9 @@ work between two steps is done by the worker, the notifier and the scheduler of 
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import tomlkit
 from playwright.sync_api import Browser, Locator, Page
 
@@ -92,9 +95,11 @@ def served(site: Site, *, port: int, **settings: str) -> Iterator[str]:
     """The site with its worker, notifier and scheduler, until the block ends; what it printed when it was up."""
     log = site.data / f"serve-{len(list(site.data.glob('serve-*.log')))}.log"
     process = site.start("serve", "--address", f"127.0.0.1:{port}", **settings)
-    answering(f"http://127.0.0.1:{port}/")
-    yield log.read_text()
-    site.stop(process)
+    try:
+        answering(f"http://127.0.0.1:{port}/")
+        yield log.read_text()
+    finally:
+        site.stop(process)  # it alone ends what it started
     assert process.returncode == 0, site.report_all()
 
 
@@ -303,14 +308,43 @@ def run(office: Office, design: str) -> str:
     page.get_by_role("button", name="Start audit").click()
     page.wait_for_url("**/audits/A-*/")
     number = page.url.rstrip("/").rpartition("/")[2]
-    office.until(lambda: any(page.locator("#live dl.strip progress").evaluate_all(BARS)))
-    page.get_by_role("button", name="Stop audit").click()
+    with partly_scored(office):
+        office.until(lambda: any(page.locator("#live dl.strip progress").evaluate_all(BARS)))
+        page.get_by_role("button", name="Stop audit").click()
+        page.get_by_role("heading", name="Stopping").wait_for()
     page.get_by_role("button", name="Go on").wait_for()
     kept = page.locator("#live").inner_text()
     assert re.search(r"Kept: \d+ of \d+ chunks", kept), kept
     page.get_by_role("button", name="Go on").click()
     concluded(page)
     return number
+
+
+@contextmanager
+def partly_scored(office: Office) -> Iterator[None]:
+    """The worker, held as soon as it has scored some of the audit's prompts; it goes on when the block ends.
+
+    All of them take it two seconds, which may be over before somebody at a browser has seen the first of them. So it
+    is let go and held by turns of a twentieth of a second until it has some.
+    """
+    (worker,) = [
+        child.pid
+        for process in office.site.running()
+        for child in psutil.Process(process.pid).children()
+        if "worker" in child.cmdline()
+    ]
+
+    def some_scored() -> bool:
+        os.killpg(worker, signal.SIGCONT)
+        time.sleep(0.05)
+        os.killpg(worker, signal.SIGSTOP)
+        return office.site.done() > 0
+
+    office.until(some_scored)
+    try:
+        yield
+    finally:
+        os.killpg(worker, signal.SIGCONT)
 
 
 def concluded(page: Page) -> None:

@@ -123,11 +123,14 @@ class Site:
         process.terminate()
         process.wait(60)
 
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The processes that were started and have not ended."""
+        return [process for process in self._workers if process.poll() is None]
+
     def end(self) -> None:
         """No process stays."""
-        for process in self._workers:
-            if process.poll() is None:
-                self.kill(process)
+        for process in self.running():
+            self.kill(process)
 
     def one(self, query: str) -> tuple[Any, ...]:
         """The first row of an answer."""

@@ -233,6 +233,7 @@ def read(visit: Visit) -> None:
     page.goto("/".join(page.url.split("/")[:3]) + "/first-steps/")
     visit.look("first steps, done")
     page.get_by_role("link", name="Home").click()
+    page.wait_for_load_state()
     assert page.locator("#first-steps").count() == 0
     visit.look("home after the first report")
     page.get_by_role("navigation", name="Main").get_by_text("More").click()

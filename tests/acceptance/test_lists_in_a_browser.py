@@ -142,6 +142,7 @@ def test_the_rest_of_the_navigation_is_opened_with_a_key_and_says_where_one_is(
         page.get_by_label("Object").fill("A-0003")
         page.get_by_label("From (UTC)").fill(f"{timezone.now():%Y-%m-%d}")
         page.get_by_role("button", name="Filter").click()
+        page.wait_for_load_state()
         found = page.locator("table.data tbody tr")
         assert found.count() > 0
         assert {text.strip() for text in found.locator("td a").all_inner_texts()} == {"A-0003"}

@@ -248,7 +248,7 @@ def test_a_short_table_opens_with_a_key_and_a_long_one_comes_when_it_is_opened(
     table = page.locator("#outputs figure details").first
     table.locator("summary").focus()
     page.keyboard.press("Enter")
-    assert table.locator("table").is_visible()
+    table.locator("table").wait_for()
 
     every = page.locator("#outputs > [lang=en] > details[hx-get$='/every/']")
     assert every.locator("table").count() == 0
@@ -280,7 +280,7 @@ def test_long_tables_are_read_without_scripts(
     every.locator("summary").click()
     wanted = announced(every)
     every.locator("a").click()
-
+    page.wait_for_load_state()
     assert page.url.endswith(pages["every number"])
     assert page.locator("table tbody tr").count() == wanted > 20
 

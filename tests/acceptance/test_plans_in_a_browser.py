@@ -48,6 +48,7 @@ def watch(page: Page) -> list[str]:
 
 def look(page: Page, troubles: list[str], name: str) -> None:
     """In both lights and widths: nothing scrolls sideways, axe finds nothing serious."""
+    page.wait_for_load_state()  # a link that was pressed may have led no further than to an empty document
     before = len(troubles)
     found: list[str] = []
     folder = os.environ.get("PLUMBLINE_TEST_PICTURES")

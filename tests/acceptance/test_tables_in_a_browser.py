@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.db import connections
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
@@ -151,7 +151,7 @@ def test_the_same_without_scripts_and_with_codes_of_a_register(site: str, chromi
     assert page.get_by_label("Side of 4 in action_taken").input_value() == ""
     page.get_by_label("Find a column").fill("derived")
     page.get_by_role("button", name="Find").click()
-    assert page.locator("table.columns tbody tr").count() == 3
+    expect(page.locator("table.columns tbody tr")).to_have_count(3)
     page.get_by_label("Role of derived_ethnicity").select_option("")
     page.get_by_role("button", name="Check").click()
     assert 'derived_ethnicity = "left out by hand"' in page.locator("textarea[name=mapping]").input_value()

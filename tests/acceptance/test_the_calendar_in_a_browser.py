@@ -123,7 +123,7 @@ def test_a_design_and_a_version_come_back_are_corrected_and_approved_and_the_day
         page.context.close()
         page = desk.sit("vera")
         page.get_by_role("link", name="Decide on a design").click()
-        assert page.url == corrected
+        page.wait_for_url(corrected)
         page.get_by_label("Comments, or what was looked at").fill("Read against the policy.")
         page.get_by_role("button", name="Record the decision").click()
         page.get_by_text("The design is approved.").wait_for()
