@@ -19,7 +19,7 @@ import psycopg
 
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
 
-SECONDS = 150
+SECONDS = 400
 NEWEST = "ORDER BY serial DESC LIMIT 1"
 
 REQUEST = """

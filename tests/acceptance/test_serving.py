@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.commands import ask, start
 from tests.servers import free_port
 
-SECONDS = 90
+SECONDS = 300
 
 
 class Served:
