@@ -11,14 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
-
-import altair as alt
-import vl_convert
 
 from auditor.records import Conclusion
 from reports.numbers import number
+
+if TYPE_CHECKING:
+    import altair as alt
 
 INK, TEXT, GRID, BAND = "#14181b", "#47505a", "#e1e5e6", "#eef1f1"
 AXIS, BARS, SERIES, PAPER, FRAME = "#8a949b", "#4a6072", "#0b5c9e", "#ffffff", "#b4bdc2"
@@ -177,6 +177,8 @@ class Canvas:
 
     def finish(self, *, name: str, title: str, description: str, caption: str) -> Chart:
         """Render the stack to SVG with a title and a description for readers who do not see it."""
+        import altair as alt  # a third of a second, and most processes know charts without drawing one
+
         chart = (
             alt.layer(*(self._altair(layer) for layer in self.layers.values()))
             .properties(
@@ -199,6 +201,8 @@ class Canvas:
         self.layers.setdefault(f"{kind} {sorted(mark.items())}", _Layer(kind, mark, [])).rows.extend(rows)
 
     def _altair(self, layer: _Layer) -> alt.Chart:
+        import altair as alt
+
         encoding: dict[str, Any] = {"x": _pixels("x", "px", self.width), "y": _pixels("y", "y", self.height)}
         if "px2" in layer.rows[0]:
             encoding |= {"x2": "px2", "y2": "y2"}
@@ -231,10 +235,14 @@ def decimals_of(ticks: Sequence[float]) -> int:
 @lru_cache(maxsize=64)
 def _rendered(specification: str) -> str:
     """SVG of a Vega-Lite specification; kept, because a page, a report and a check of it draw the same chart."""
+    import vl_convert
+
     return str(vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE))
 
 
 def _pixels(channel: str, field_name: str, extent: int) -> Any:
+    import altair as alt
+
     scale = alt.Scale(domain=[0, extent], range=[0, extent], nice=False, zero=False)
     kind = alt.X if channel == "x" else alt.Y
     return kind(f"{field_name}:Q", scale=scale, axis=None)
