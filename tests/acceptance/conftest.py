@@ -80,6 +80,25 @@ def database_url(postgresql_url: str) -> Iterator[str]:
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture
+def database_with_tables(postgresql_url: str) -> Iterator[str]:
+    """The same with the tables that ``migrate`` makes; copied, because making them takes seconds."""
+    tables, name, server_url = "tables", f"acceptance_{uuid.uuid4().hex[:12]}", postgresql_url.rpartition("/")[0]
+
+    def migrate(data: Path) -> None:
+        with psycopg.connect(postgresql_url, autocommit=True) as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{tables}" WITH (FORCE)')
+            server.execute(f'CREATE DATABASE "{tables}"')
+        done = manage(data, "migrate", "--verbosity", "0", DATABASE_URL=f"{server_url}/{tables}")
+        assert done.returncode == 0, done.stderr
+
+    once("tables-on-a-server", migrate)
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{tables}"')
+        yield f"{server_url}/{name}"
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a site is put: what it is copied from, and the settings that name its database and broker."""

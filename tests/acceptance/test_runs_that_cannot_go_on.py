@@ -52,11 +52,10 @@ def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
 
 
 def test_a_disk_that_fills_under_the_evidence_leaves_no_half_report(
-    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], database_url: str
+    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], database_with_tables: str
 ) -> None:
     out = tmp_path / "out"
-    settings = {"DATABASE_URL": database_url, "PLUMBLINE_MODELS": str(undisturbed / "store")}
-    assert manage(tmp_path, "migrate", "--verbosity", "0", **settings).returncode == 0
+    settings = {"DATABASE_URL": database_with_tables, "PLUMBLINE_MODELS": str(undisturbed / "store")}
     full = end(start(tmp_path, "audit", small_plan, "--out", out, "--no-progress", room=20_000, **settings))
     assert full.returncode == 3, full.stderr
     assert full.stderr.startswith(f"{tmp_path / 'audits' / 'A-0001' / 'evidence'}")

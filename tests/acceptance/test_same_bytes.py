@@ -107,8 +107,7 @@ def test_two_processes_share_one_run_and_score_every_prompt_once(
 ) -> None:
     settings: dict[str, str] = {}
     if vendor == "postgresql":
-        settings["DATABASE_URL"] = request.getfixturevalue("database_url")
-        assert manage(tmp_path, "migrate", "--verbosity", "0", **settings).returncode == 0
+        settings["DATABASE_URL"] = request.getfixturevalue("database_with_tables")
     both = [start(tmp_path, "audit", small_plan, "--out", tmp_path / name, **settings) for name in ("one", "two")]
     for name, done in zip(("one", "two"), [end(process) for process in both], strict=True):
         assert done.returncode == 0, done.stderr
