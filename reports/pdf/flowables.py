@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from copy import copy
+from functools import lru_cache
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -178,12 +180,20 @@ def placed(group: Group, *, width: float) -> list[Flowable]:
 
 def drawing(chart: Chart, *, width: float) -> Any:
     """A chart's SVG as a reportlab drawing, shrunk to ``width`` points where it is wider."""
-    picture = svg2rlg(io.BytesIO(chart.svg.encode()))
-    if picture is None:
-        raise ValueError(f"{chart.name}: the SVG could not be read")
+    # Each document has a picture of its own to scale and place; the shapes in it are only read.
+    picture = copy(_read(chart.name, chart.svg))
     factor = min(width / picture.width, 1.0)
     picture.scale(factor, factor)
     picture.width, picture.height = picture.width * factor, picture.height * factor
+    return picture
+
+
+@lru_cache(maxsize=64)
+def _read(name: str, svg: str) -> Any:
+    """An SVG as a reportlab drawing; kept, because a report and its annex are each set twice."""
+    picture = svg2rlg(io.BytesIO(svg.encode()))
+    if picture is None:
+        raise ValueError(f"{name}: the SVG could not be read")
     return picture
 
 

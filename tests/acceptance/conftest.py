@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from tests.acceptance.commands import manage, repeatable, write_plan
 from tests.acceptance.sites import Installed, site
 from tests.language_models.tiny import save_tiny
+from tests.once import once
 from tests.receivers import Hook, MailServer, hook_server, mail_server
 
 expect.set_options(timeout=120_000)  # what a page says when a busy machine has got to it
@@ -43,24 +44,27 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder() -> Path:
     """A tiny model's folder."""
-    return save_tiny(tmp_path_factory.mktemp("tiny") / "model")
+    return once("tiny", lambda folder: save_tiny(folder / "model")) / "model"
 
 
 @pytest.fixture(scope="session")
 def small_plan(tiny_folder: Path) -> Path:
     """The small plan on the tiny model."""
-    return write_plan(tiny_folder.parent / "small.toml", model=f"dir:{tiny_folder}")
+    made = once("plan", lambda folder: write_plan(folder / "small.toml", model=f"dir:{tiny_folder}"))
+    return made / "small.toml"
 
 
 @pytest.fixture(scope="session")
-def undisturbed(small_plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(small_plan: Path) -> Path:
     """The data folder of one run that nothing disturbed, on an embedded database made by that run; ``out`` in it."""
-    data = tmp_path_factory.mktemp("undisturbed")
-    done = manage(data, "audit", small_plan, "--out", data / "out")
-    assert done.returncode == 0, done.stderr
-    return data
+
+    def run(data: Path) -> None:
+        done = manage(data, "audit", small_plan, "--out", data / "out")
+        assert done.returncode == 0, done.stderr
+
+    return once("undisturbed", run)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +83,25 @@ def database_url(postgresql_url: str) -> Iterator[str]:
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture
+def database_with_tables(postgresql_url: str) -> Iterator[str]:
+    """The same with the tables that ``migrate`` makes; copied, because making them takes seconds."""
+    tables, name, server_url = "tables", f"acceptance_{uuid.uuid4().hex[:12]}", postgresql_url.rpartition("/")[0]
+
+    def migrate(data: Path) -> None:
+        with psycopg.connect(postgresql_url, autocommit=True) as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{tables}" WITH (FORCE)')
+            server.execute(f'CREATE DATABASE "{tables}"')
+        done = manage(data, "migrate", "--verbosity", "0", DATABASE_URL=f"{server_url}/{tables}")
+        assert done.returncode == 0, done.stderr
+
+    once("tables-on-a-server", migrate)
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{tables}"')
+        yield f"{server_url}/{name}"
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a site is put: what it is copied from, and the settings that name its database and broker."""
@@ -88,23 +111,29 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def installed(small_plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(small_plan: Path) -> Installed:
     """An installation with the small plan's three versions, on files."""
-    data = tmp_path_factory.mktemp("installed")
-    with site(data, small_plan) as made:
-        made.register()
-    return Installed(data=data)
+
+    def register(data: Path) -> None:
+        with site(data, small_plan) as made:
+            made.register()
+
+    return Installed(data=once("installed", register))
 
 
 @pytest.fixture(scope="session")
-def installed_on_a_server(small_plan: Path, postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed_on_a_server(small_plan: Path, postgresql_url: str) -> Installed:
     """The same on PostgreSQL; its database is a template for others."""
-    name, data = f"installed_{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("installed")
-    with psycopg.connect(postgresql_url, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-    with site(data, small_plan, DATABASE_URL=postgresql_url.rpartition("/")[0] + f"/{name}") as made:
-        made.register()
-    return Installed(data=data, database=name)
+    name = "installed"
+
+    def register(data: Path) -> None:
+        with psycopg.connect(postgresql_url, autocommit=True) as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            server.execute(f'CREATE DATABASE "{name}"')
+        with site(data, small_plan, DATABASE_URL=postgresql_url.rpartition("/")[0] + f"/{name}") as made:
+            made.register()
+
+    return Installed(data=once("installed-on-a-server", register), database=name)
 
 
 @pytest.fixture(params=["files", "servers"])

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
+from tests.once import with_tables
 
 SECONDS = 400
 NEWEST = "ORDER BY serial DESC LIMIT 1"
@@ -86,7 +87,10 @@ class Site:
 
     def register(self) -> None:
         """Tables and the three versions."""
-        self._run("migrate", "--verbosity", "0")
+        if "DATABASE_URL" in self.settings:
+            self._run("migrate", "--verbosity", "0")
+        else:
+            with_tables(self.data)
         self._run("shell", "-v", "0", "-c", f"PLAN = {str(self._plan)!r}\n{REGISTER}")
 
     def request(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from auditor.systems.request_store import RequestStore
 from tests.acceptance.commands import SMALL_PLAN, manage, start
+from tests.once import with_tables
 from tests.systems.answering import Answering, answering
 from tests.systems.faults import Asked, Fault
 
@@ -66,7 +67,7 @@ def test_an_audit_of_an_endpoint_survives_an_outage_and_a_kill(tmp_path: Path) -
         return Fault(wire="status", code=503) if away and asked.number >= away else None
 
     with answering(faults=faults, pause=0.02) as server:
-        data.mkdir()
+        with_tables(data)
         (data / "systems.toml").write_text(LISTED.replace("{url}", server.url))
         away = 40
         stopped = manage(data, *command)

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.acceptance.commands import manage
 from tests.acceptance.sites import Site, site
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, WATCH
 from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit, answering
 from tests.acceptance.test_systems_in_a_browser import fits_a_phone
+from tests.once import with_tables
 from tests.receivers import Hook, MailServer
 
 pytestmark = [
@@ -56,8 +56,7 @@ def served(tmp_path: Path, mail: MailServer) -> Iterator[tuple[Site, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    data = tmp_path / "data"
-    data.mkdir()
+    data = with_tables(tmp_path / "data")
     settings = {
         "PLUMBLINE_MAIL_HOST": "127.0.0.1",
         "PLUMBLINE_MAIL_PORT": str(mail.port),
@@ -65,7 +64,6 @@ def served(tmp_path: Path, mail: MailServer) -> Iterator[tuple[Site, str]]:
         "PLUMBLINE_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }
     with site(data, tmp_path / "none.toml", **settings) as made:
-        assert manage(data, "migrate", "--verbosity", "0").returncode == 0
         (tmp_path / "simulated").mkdir()
         made.shell(f"PASSWORD, TO, FOLDER = {PASSWORD!r}, {TO!r}, {str(tmp_path / 'simulated')!r}\n{PEOPLE}")
         process = made.start("serve", "--address", address, "--no-worker")

@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 from tests.compliance.governed import actor_of
 from tests.compliance.teams import make_person
+from tests.once import once
 
 PAIRS = "/audits/A-0003/cases/?arm=race=White|race=Black"
 PICTURES = {
@@ -66,10 +68,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def versions() -> list[Path]:
     """Evidence of one plan on three versions of a model."""
     made = (("first", -1.4), ("second", -0.9), ("third", -0.35))
-    return [simulate(tmp_path_factory.mktemp(name), weights=name, bias=bias) for name, bias in made]
+    return [once(f"version-{name}", partial(simulate, weights=name, bias=bias)) for name, bias in made]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from django.conf import LazySettings
 from compliance.models import Audit
 from tests.acceptance.commands import FILES, ask, end, here, manage, repeatable, start, write_plan
 from tests.language_models.tiny import save_tiny, tiny_model
+from tests.once import EMBEDDED, with_tables
 
 
 def test_a_model_whose_weights_are_no_numbers_is_refused_before_anything_is_asked(
@@ -34,9 +35,8 @@ def test_a_model_whose_weights_are_no_numbers_is_refused_before_anything_is_aske
 def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
     undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    database, out = tmp_path / "plumbline.sqlite3", tmp_path / "out"
+    database, out = with_tables(tmp_path) / EMBEDDED, tmp_path / "out"
     models = str(undisturbed / "store")
-    assert manage(tmp_path, "verify", "--events").returncode == 0  # makes the tables
     command = ("audit", small_plan, "--out", out, "--no-progress")
     full = end(start(tmp_path, *command, room=database.stat().st_size + 400_000, PLUMBLINE_MODELS=models))
     assert full.returncode == 3, full.stderr
@@ -52,11 +52,10 @@ def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
 
 
 def test_a_disk_that_fills_under_the_evidence_leaves_no_half_report(
-    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], database_url: str
+    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], database_with_tables: str
 ) -> None:
     out = tmp_path / "out"
-    settings = {"DATABASE_URL": database_url, "PLUMBLINE_MODELS": str(undisturbed / "store")}
-    assert manage(tmp_path, "migrate", "--verbosity", "0", **settings).returncode == 0
+    settings = {"DATABASE_URL": database_with_tables, "PLUMBLINE_MODELS": str(undisturbed / "store")}
     full = end(start(tmp_path, "audit", small_plan, "--out", out, "--no-progress", room=20_000, **settings))
     assert full.returncode == 3, full.stderr
     assert full.stderr.startswith(f"{tmp_path / 'audits' / 'A-0001' / 'evidence'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from tests.acceptance.commands import FILES, ask, end, manage, repeatable, start
+from tests.once import with_tables
 
 KILLS = 5
 SEED = 20261122
@@ -42,16 +44,17 @@ def wait(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
 def test_a_repeat_gives_the_same_bytes(
     undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    again = manage(undisturbed, "audit", small_plan, "--out", tmp_path)
+    data, out = Path(shutil.copytree(undisturbed, tmp_path / "data")), tmp_path / "out"
+    again = manage(data, "audit", small_plan, "--out", out)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("A-0002 ")  # a finished run is not reopened
-    assert repeatable(tmp_path) == expected
+    assert repeatable(out) == expected
 
 
 def test_killed_five_times_and_resumed_it_gives_the_same_bytes(
     small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    out = tmp_path / "out"
+    out = with_tables(tmp_path) / "out"
     cases = pl.read_parquet(io.BytesIO(expected["cases.parquet"])).height
     moments = sorted(random.Random(SEED).sample(range(1, cases - 20), KILLS - 1))
     for prompts in moments:
@@ -76,7 +79,7 @@ def test_killed_five_times_and_resumed_it_gives_the_same_bytes(
 def test_ctrl_c_says_how_to_go_on_and_going_on_gives_the_same_bytes(
     small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    out = tmp_path / "out"
+    out = with_tables(tmp_path) / "out"
     process = start(tmp_path, "audit", small_plan, "--out", out)
     wait(process, lambda: scored(tmp_path) >= 20)
     process.send_signal(signal.SIGINT)
@@ -104,8 +107,7 @@ def test_two_processes_share_one_run_and_score_every_prompt_once(
 ) -> None:
     settings: dict[str, str] = {}
     if vendor == "postgresql":
-        settings["DATABASE_URL"] = request.getfixturevalue("database_url")
-        assert manage(tmp_path, "migrate", "--verbosity", "0", **settings).returncode == 0
+        settings["DATABASE_URL"] = request.getfixturevalue("database_with_tables")
     both = [start(tmp_path, "audit", small_plan, "--out", tmp_path / name, **settings) for name in ("one", "two")]
     for name, done in zip(("one", "two"), [end(process) for process in both], strict=True):
         assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.acceptance.commands import ask, start
+from tests.once import with_tables
 from tests.servers import free_port
 
 SECONDS = 300
@@ -112,7 +113,7 @@ def test_a_dead_worker_is_started_again_and_sigterm_stops_everything(tmp_path: P
 
 @pytest.mark.slow
 def test_when_the_site_ends_everything_stops_with_exit_code_three(tmp_path: Path) -> None:
-    with serving(tmp_path, "--no-worker") as served:
+    with serving(with_tables(tmp_path), "--no-worker") as served:
         scheduler = served.child("scheduler")
         everybody = served.everybody()
         served.child("granian").send_signal(signal.SIGKILL)

@@ -23,6 +23,7 @@ from tests.acceptance.commands import ROOT, manage
 from tests.acceptance.sites import Site
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, WATCH
 from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit, answering
+from tests.once import with_tables
 from tests.systems import answering as model_server
 
 pytestmark = [
@@ -75,9 +76,7 @@ def prepared_site(data: Path, plan: Path, setting: str) -> Iterator[tuple[Site, 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    data.mkdir()
-    site = Site(data, plan, PLUMBLINE_LEASE_SECONDS="60")
-    assert manage(data, "migrate", "--verbosity", "0").returncode == 0
+    site = Site(with_tables(data), plan, PLUMBLINE_LEASE_SECONDS="60")
     site.shell(f"PLAN, PASSWORD = {str(plan)!r}, {PASSWORD!r}\n{setting}")
     process = site.start("serve", "--address", address)
     answering(f"http://{address}/")

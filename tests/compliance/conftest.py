@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import Permission, User
-from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 from django.utils import translation
@@ -20,6 +19,7 @@ from compliance.access.roles import Role
 from compliance.environment import sqlite
 from compliance.models import Audit, Membership, default_team
 from tests.compliance.finished import finish, simulate
+from tests.once import EMBEDDED, once, with_tables
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,9 @@ def _english_again() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def simulated() -> Path:
     """Evidence, made once a test run."""
-    return simulate(tmp_path_factory.mktemp("simulated"))
+    return once("simulated", simulate)
 
 
 @pytest.fixture
@@ -75,12 +75,9 @@ def sqlite_in_use(path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def empty_sqlite(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded database as the first command leaves it, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "plumbline.sqlite3"
-    with django_db_blocker.unblock(), sqlite_in_use(path):
-        call_command("migrate", verbosity=0)
-    return path
+    return with_tables(tmp_path_factory.mktemp("sqlite")) / EMBEDDED
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -18,6 +18,7 @@ from auditor.ledger import Chunk, FolderLedger, Ledger
 from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, AuditChunk
 from tests.compliance.factories import make_audit, make_chunks, make_run, start
+from tests.once import with_tables
 
 
 @pytest.fixture
@@ -109,8 +110,6 @@ print(json.dumps([i for i in range(40) if ledger.claim(i) and ledger.complete(i,
 MAKE = """
 import django
 django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from tests.compliance.factories import make_audit
 make_audit(chunks=40)
 """
@@ -123,7 +122,8 @@ print(Audit.objects.get().prompts_done)
 
 
 def test_two_processes_share_the_chunks_of_a_run_in_the_embedded_database(tmp_path: Path) -> None:
-    surroundings = {**os.environ, "PLUMBLINE_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "compliance.settings"}
+    data = str(with_tables(tmp_path))
+    surroundings = {**os.environ, "PLUMBLINE_DATA": data, "DJANGO_SETTINGS_MODULE": "compliance.settings"}
 
     def python(program: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -36,15 +37,16 @@ from tests.compliance.governed import open_finding
 from tests.compliance.teams import make_person
 from tests.compliance.test_officers_site import text_of
 from tests.compliance.test_tampering import owner
+from tests.once import once
 
 CASES = "/audits/A-0001/cases/"
 PAIRS = f"{CASES}?arm=race=White|race=Black"
 
 
 @pytest.fixture(scope="session")
-def second_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def second_version() -> Path:
     """Evidence of the same plan on another version, which lowers the margin of one group less."""
-    return simulate(tmp_path_factory.mktemp("second"), weights="other weights", bias=-0.1)
+    return once("second-version", partial(simulate, weights="other weights", bias=-0.1))
 
 
 @pytest.fixture

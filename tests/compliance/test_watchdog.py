@@ -17,6 +17,7 @@ import pytest
 from compliance.execution.steps import Step
 from compliance.execution.watchdog import Watchdog, watch
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
+from tests.once import with_tables
 
 SECONDS = 0.5
 
@@ -44,11 +45,10 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with tables and an audit of eight chunks."""
-    folder = tmp_path_factory.mktemp("watched")
+    folder = with_tables(tmp_path_factory.mktemp("watched"))
     code = "from tests.compliance.factories import make_audit\nassert make_audit(chunks=8).pk == 1"
-    for arguments in (["migrate", "--verbosity", "0"], ["shell", "-v", "0", "-c", code]):
-        done = manage(folder, *arguments)
-        assert done.returncode == 0, done.stderr
+    done = manage(folder, "shell", "-v", "0", "-c", code)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

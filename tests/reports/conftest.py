@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from auditor.canonical import sha256_file
 from auditor.policies.packs import load_packs
 from reports.bundle import Bundle, read_bundle
 from reports.governance import Governance
-from reports.publish import Published, publish
+from reports.publish import ANNEX, EVIDENCE, REPORT, RESULT, Published, publish
+from tests.once import once
 from tests.reports.simulate import write_evidence
 
 PACKS = [pack.content for pack in load_packs(("us-ecoa-regb", "us-fha"), where="tests")]
@@ -52,22 +54,28 @@ class Audit:
         return " ".join(" ".join(page.extract_text() for page in pages).split())
 
 
-def _audit(base: Path, *, mute: bool) -> Audit:
-    write_evidence(base / "evidence", packs=PACKS, mute=mute)
-    published = publish(base / "evidence", GOVERNANCE, base / "out")
+def _audit(name: str, *, mute: bool) -> Audit:
+    def make(base: Path) -> None:
+        write_evidence(base / "evidence", packs=PACKS, mute=mute)
+        publish(base / "evidence", GOVERNANCE, base / "out")
+
+    base = once(name, make)
+    report, annex, result, evidence = (base / "out" / name for name in (REPORT, ANNEX, RESULT, EVIDENCE))
+    hashes = {path.name: sha256_file(path) for path in (evidence, result, annex, report)}
+    published = Published(report=report, annex=annex, result=result, evidence=evidence, sha256s=hashes)
     return Audit(base / "evidence", published, read_bundle(base / "evidence"))
 
 
 @pytest.fixture(scope="session")
-def working(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+def working() -> Audit:
     """A model that approves nine in ten and changes some decisions with race."""
-    return _audit(tmp_path_factory.mktemp("working"), mute=False)
+    return _audit("working", mute=False)
 
 
 @pytest.fixture(scope="session")
-def mute(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+def mute() -> Audit:
     """A model that puts no probability on the answers."""
-    return _audit(tmp_path_factory.mktemp("mute"), mute=True)
+    return _audit("mute", mute=True)
 
 
 @pytest.fixture(scope="session")
