@@ -74,8 +74,8 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     if words is not None:
         favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
         item = replace(item, type="flag", words=words, favourable=favourable)
-        sides = None if words else outcome_sides(item, written_values(item, column.unique().to_frame()))
-        return item, [sides.said()] if sides is not None else []
+        taken = None if words else outcome_sides(item, written_values(item, column.unique().to_frame()))
+        return item, [taken.said()] if taken is not None else []
     said: list[str] = []
     counted_values = column.drop_nulls().value_counts(sort=True, name="\0rows")
     rows = {written(value): count for value, count in counted_values.iter_rows()}

@@ -73,7 +73,7 @@ def outcome_sides(item: Field, values: Mapping[float | str, str]) -> OutcomeSide
     sides = sides_of(item, set(values))
     if len(set(sides.values())) < 2:
         return None
-    found = {side: tuple(sorted(values[one] for one in sides if sides[one] is side)) for side in (True, False)}
+    found = {side: tuple(sorted(values[one] for one in values if sides.get(one) is side)) for side in (True, False)}
     coded = not item.words and all(PLAIN.fullmatch(each) for side in found.values() for each in side)
     name = item.column or item.name
     meant = next((side for side, names in NAMES if re.fullmatch(names, plain(name))), None)

@@ -21,9 +21,11 @@ from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, code_of
 from auditor.observed.bisg import Bisg, estimate
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities
+from auditor.observed.copied_rows import copied_rows
 from auditor.observed.days import Days
 from auditor.observed.decided_together import DecidedTogether
 from auditor.observed.numbers import numbers_of
+from auditor.observed.odd_numbers import odd_numbers
 from auditor.observed.unnamed_codes import unnamed_codes
 from auditor.outcome_codes import outcome_sides, question, sides_of, written_values
 from auditor.statistics.results import FloatArray, IntArray
@@ -130,6 +132,7 @@ class Builder:
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = Days(self.fields[parts.decided_at]) if parts.decided_at in self.fields else None
         self.ids: list[pl.Series] = []
+        self.hashes: list[npt.NDArray[np.uint64]] = []
         self.rows = 0
         self.notes: dict[str, None] = {}
         self.left_out: dict[str, int] = {}
@@ -173,6 +176,8 @@ class Builder:
         for counts in self.numbers.values():
             counts.add(table, self.source)
         self.decided_together.add(table.frame)
+        said = [column for column in sorted(self._needed) if self.id is None or column not in self.id.columns]
+        self.hashes.append(table.frame.select(said).hash_rows().to_numpy())
         if self.id is not None:
             self.ids.append(table.frame[self.id.columns[0]].cast(pl.String).str.strip_chars())
         if self.bisg is not None:
@@ -223,7 +228,9 @@ class Builder:
             fingerprint=fingerprint_of(file_sha256, self.mapping),
         )
         whole = self._of_applicants(whole, self.id) if self.id is not None else whole
-        return replace(whole, notes=tuple(self._notes(whole)), left_out=dict(self.left_out))
+        copied = copied_rows(np.concatenate(self.hashes), (*levels.values(), *numbers.values()))
+        notes = (*self._notes(whole), *([copied] if copied else []))
+        return replace(whole, notes=notes, left_out=dict(self.left_out))
 
     def _outcome(self, item: Field, levels: Levels) -> tuple[npt.NDArray[np.int8], dict[str, int]]:
         if asked := question(item, self.outcome_values):
@@ -325,6 +332,7 @@ class Builder:
         if (sides := outcome_sides(outcome, self.outcome_values)) is not None:
             yield f"{outcome.label}: {sides.said()}"
         yield from unnamed_codes(whole)
+        yield from odd_numbers(whole)
         if whole.applicants is None:
             yield from self.decided_together.lines(whole.n)
         if self.bisg is not None:
