@@ -15,9 +15,10 @@ import polars as pl
 from auditor.canonical import sha256_json
 from auditor.exceptions import DataError
 from auditor.mapping_files import shown
-from auditor.mappings import DataMapping, Field, Value, code_of, written
+from auditor.mappings import DataMapping, Field, Value, written
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import PLAIN_FORM, guess_form
+from auditor.outcome_codes import question, sides_of, written_values
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table, as_table
 
@@ -216,23 +217,6 @@ def distinct(frame: pl.DataFrame, item: Field) -> tuple[pl.DataFrame, list[Value
     return cells, item.values_in(cells), grouped[COUNTED].to_list(), grouped[FIRST].to_list()
 
 
-def sides_of(item: Field, values: set[Value]) -> dict[Value, bool]:
-    """Which of the values of an outcome are favourable and which adverse; the others are no outcome.
-
-    Without ``adverse``, a flag's other side is adverse, and so is a value beside which only favourable ones occur:
-    where there are more, nothing says which of them is an outcome at all.
-    """
-    favourable = item.outcomes(item.favourable or "yes")
-    adverse = item.outcomes(item.adverse)
-    sides = {value: True for value in values if code_of(value) in favourable}
-    rest = [value for value in values if value not in sides]
-    if item.adverse is not None:
-        return sides | {value: False for value in rest if code_of(value) in adverse}
-    if item.type == "flag":
-        return sides | {value: False for value in rest if value in ("yes", "no")}
-    return sides | {value: False for value in rest if len(rest) == 1}
-
-
 def _stop_at_misfits(table: Table, mapping: DataMapping, source: str) -> None:
     for what, expected in misfits(table, mapping):
         raise DataError(source, what, expected)
@@ -318,7 +302,7 @@ def _field_misfits(table: Table, item: Field) -> Iterator[tuple[str, str]]:
     if not found:
         yield f"field {item.name!r} has no value in any row", "a mapping that fits the file"
     elif item.role == "outcome":
-        yield from _outcome_misfits(item, found)
+        yield from _outcome_misfits(item, found, cells)
 
 
 def _number_misfits(table: Table, item: Field, cells: pl.DataFrame, first: Sequence[int]) -> Iterator[tuple[str, str]]:
@@ -346,7 +330,10 @@ def _number_misfits(table: Table, item: Field, cells: pl.DataFrame, first: Seque
             break
 
 
-def _outcome_misfits(item: Field, found: Counter[Value]) -> Iterator[tuple[str, str]]:
+def _outcome_misfits(item: Field, found: Counter[Value], cells: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    if asked := question(item, written_values(item, cells)):
+        yield asked
+        return
     sides = sides_of(item, set(found))
     values = ", ".join(f"{str(value)[:SHOWN_CHARACTERS]} ({count:,} rows)" for value, count in found.most_common(SHOWN))
     named = item.favourable or "yes"

@@ -24,9 +24,11 @@ from auditor.column_words import (
     plain,
 )
 from auditor.mappings import Field, written
+from auditor.outcome_codes import outcome_sides, written_values
 
 #: ``action_taken`` of the Home Mortgage Disclosure Act: 4 is withdrawn, 5 incomplete, 6 purchased.
 HMDA_ACTIONS = {1, 2, 3, 4, 5, 6, 7, 8}
+HMDA_SAID = "1 and 2 count as favourable, 3 as adverse, as the codes of the HMDA register mean"
 # 1111 and 8888 stand for "exempt" and "not applicable" in data under the Home Mortgage Disclosure Act.
 SENTINELS = (99, 666, 777, 888, 998, 999, 1111, 8888, 9998, 9999, 99999, 999999, 9999999, 99999999, 999999999)
 NEGATIVE_SENTINELS = (-9, -99, -666, -999, -9999, -99999, -999999)
@@ -71,11 +73,15 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     item = Field(name=name, label=label_of(column.name), role="outcome", type="category", column=column.name)
     if words is not None:
         favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
-        return replace(item, type="flag", words=words, favourable=favourable), []
+        item = replace(item, type="flag", words=words, favourable=favourable)
+        taken = None if words else outcome_sides(item, written_values(item, column.unique().to_frame()))
+        return item, [taken.said()] if taken is not None else []
+    said: list[str] = []
     counted_values = column.drop_nulls().value_counts(sort=True, name="\0rows")
     rows = {written(value): count for value, count in counted_values.iter_rows()}
     if name == "action_taken" and set(rows) <= set(map(str, HMDA_ACTIONS)):
         good, bad = ([value for value in rows if value in codes] for codes in (("1", "2"), ("3",)))
+        said = [HMDA_SAID] if good and bad else []
     else:
         good = [value for value in rows if _side(value) == "good"]
         bad = [value for value in rows if _side(value) == "bad"]
@@ -84,7 +90,7 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
             bad = rest
     sides = (good, bad)
     others = [f"{value} ({count:,} rows)" for value, count in rows.items() if value not in sides[0] + sides[1]]
-    said = [f"neither favourable nor adverse, and so no outcome: {', '.join(others)}"] if others else []
+    said += [f"neither favourable nor adverse, and so no outcome: {', '.join(others)}"] if others else []
     if not (sides[0] and sides[1]):
         said.append("which values are favourable and which adverse is for people to say")
     named = [value[0] if len(value) == 1 else tuple(value) or None for value in sides]

@@ -18,6 +18,7 @@ from auditor.look_alikes import look_alikes
 from auditor.mappings import DataMapping, Field, Value, code_of, codes_of, nfc
 from auditor.missing_words import is_missing_word, is_null_word
 from auditor.number_forms import PLAIN
+from auditor.outcome_codes import outcome_sides, written_values
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table, as_table
 
@@ -101,6 +102,10 @@ def _field_lines(table: Table, item: Field) -> Iterator[str]:
         yield f"{where} {what}: {str(next(iter(groups)))[:SHOWN_CHARACTERS]}"
     if item.one_of:
         yield from _indicator_lines(cells, counts, values, where)
+    if item.role == "outcome":
+        sides = outcome_sides(item, written_values(item, cells))
+        if sides is not None and sides.doubtful:
+            yield f"{where}: {sides.said()}"
     if item.column:
         yield from _code_lines(table.frame[item.columns[0]], item, where)
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from auditor.applications import sides_of
 from auditor.canonical import sha256_json
 from auditor.decision_columns import Sides
 from auditor.exceptions import DataError
@@ -22,10 +21,13 @@ from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, code_of
 from auditor.observed.bisg import Bisg, estimate
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities
+from auditor.observed.copied_rows import copied_rows
 from auditor.observed.days import Days
 from auditor.observed.decided_together import DecidedTogether
 from auditor.observed.numbers import numbers_of
+from auditor.observed.odd_numbers import odd_numbers
 from auditor.observed.unnamed_codes import unnamed_codes
+from auditor.outcome_codes import outcome_sides, question, sides_of, written_values
 from auditor.statistics.results import FloatArray, IntArray
 from auditor.tables import Table, as_table
 
@@ -42,6 +44,7 @@ class _Words:
     item: Field
     codes: dict[str, int] = field(default_factory=dict)
     blocks: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    cells: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def add(self, frame: pl.DataFrame, where: str) -> None:
         cells, at = _distinct(frame, list(self.item.columns))
@@ -49,6 +52,7 @@ class _Words:
         for row, value in enumerate(self.item.values_in(cells)):
             found[row] = -1 if value is None else self._code(value, where)
         self.blocks.append(found[at])
+        self.cells = cells
 
     def _code(self, value: float | str, where: str) -> int:
         name = value if isinstance(value, str) else code_of(value)
@@ -128,9 +132,11 @@ class Builder:
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = Days(self.fields[parts.decided_at]) if parts.decided_at in self.fields else None
         self.ids: list[pl.Series] = []
+        self.hashes: list[npt.NDArray[np.uint64]] = []
         self.rows = 0
         self.notes: dict[str, None] = {}
         self.left_out: dict[str, int] = {}
+        self.outcome_values: dict[float | str, str] = {}
         if not any(item.role == "outcome" for item in mapping.fields):
             raise DataError(source, "no field has the role 'outcome'", "the field that says what was decided")
 
@@ -165,9 +171,13 @@ class Builder:
                 raise DataError(self.source, f"column {shown(column)} is not there", f"one of: {near}, …")
         for words in self.words.values():
             words.add(table.frame, self.source)
+            if words.item.role == "outcome":
+                self.outcome_values = written_values(words.item, words.cells) | self.outcome_values
         for counts in self.numbers.values():
             counts.add(table, self.source)
         self.decided_together.add(table.frame)
+        said = [column for column in sorted(self._needed) if self.id is None or column not in self.id.columns]
+        self.hashes.append(table.frame.select(said).hash_rows().to_numpy())
         if self.id is not None:
             self.ids.append(table.frame[self.id.columns[0]].cast(pl.String).str.strip_chars())
         if self.bisg is not None:
@@ -218,9 +228,13 @@ class Builder:
             fingerprint=fingerprint_of(file_sha256, self.mapping),
         )
         whole = self._of_applicants(whole, self.id) if self.id is not None else whole
-        return replace(whole, notes=tuple(self._notes(whole)), left_out=dict(self.left_out))
+        copied = copied_rows(np.concatenate(self.hashes), (*levels.values(), *numbers.values()))
+        notes = (*self._notes(whole), *([copied] if copied else []))
+        return replace(whole, notes=notes, left_out=dict(self.left_out))
 
     def _outcome(self, item: Field, levels: Levels) -> tuple[npt.NDArray[np.int8], dict[str, int]]:
+        if asked := question(item, self.outcome_values):
+            raise DataError(self.source, *asked)
         sides = sides_of(item, set(levels.names))
         values = ", ".join(f"{name[:60]}" for name in levels.names[:SHOWN])
         for side, said in ((True, item.favourable or "yes"), (False, item.adverse or "anything adverse")):
@@ -314,7 +328,11 @@ class Builder:
             yield f"decided from {known.min()} to {known.max()}"
         if self.date is not None:
             yield from self.date.lines(self.rows)
+        outcome = next(item for item in self.mapping.fields if item.role == "outcome")
+        if (sides := outcome_sides(outcome, self.outcome_values)) is not None:
+            yield f"{outcome.label}: {sides.said()}"
         yield from unnamed_codes(whole)
+        yield from odd_numbers(whole)
         if whole.applicants is None:
             yield from self.decided_together.lines(whole.n)
         if self.bisg is not None:

@@ -155,6 +155,16 @@ def residual_smd(
     )
 
 
+def pooled_sd(protected: FloatArray, reference: FloatArray) -> float | None:
+    """The SD that `smd` divides by, of shapes (n_p,) and (n_0,); ``None`` where there is none or nothing varies."""
+    if min(len(protected), len(reference)) < 2:
+        return None
+    squares = sum(float(((each - each.mean()) ** 2).sum()) for each in (protected, reference))
+    spread = math.sqrt(squares / (len(protected) + len(reference) - 2))
+    scale = max(float(np.abs(protected).max()), float(np.abs(reference).max()))
+    return spread if spread > 1e-12 * scale else None
+
+
 def _smd_statistic(denominator: Denominator, *, floor: float) -> Callable[[FloatArray], FloatArray]:
     def statistic(sums: FloatArray) -> FloatArray:
         n_p, s_p, q_p, n_0, s_0, q_0, n, s, q = sums.T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.outcome_codes import sides_in
 from auditor.records import Finding, Measurement
 from compliance.models import Audit
 from reports import numbers, wording
@@ -29,6 +30,8 @@ def summarise(
             f"Read     {run.model.source} ({run.data.file_sha256[:12]}): {numbers.count(run.data.applications)} of "
             f"{numbers.count(run.data.rows)} applications of {run.data.name}; nobody was asked"
         )
+        if run.data.counts and (sides := sides_in(run.data.counts.notes)):
+            what += f". {sides}"
     return (
         f"{audit}  {title}: complete, {kind}, run {runs} on this {'model' if run.asks else 'file'}",
         what,

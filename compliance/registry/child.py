@@ -79,13 +79,18 @@ def _look(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcomes(table: Any, mapping: Any) -> list[str]:
-    """How many rows are favourable and adverse, in one line; none where the table does not fit or has no outcome."""
+    """Which values of the outcome count as what, and how many rows; none where the table does not fit or has none."""
     from auditor.applications import counts_of, misfits
+    from auditor.outcome_codes import outcome_sides, written_values
 
     if any(misfits(table, mapping)):
         return []
     counts = counts_of(table, mapping)
-    return counts.lines()[-1:] if counts.outcome else []
+    if not counts.outcome:
+        return []
+    item = next(each for each in mapping.fields if each.role == "outcome")
+    sides = outcome_sides(item, written_values(item, table.frame.select(item.columns).unique()))
+    return [*([f"field {item.name!r}: {sides.said()}"] if sides else []), *counts.lines()[-1:]]
 
 
 def _register(job: dict[str, Any]) -> dict[str, Any]:

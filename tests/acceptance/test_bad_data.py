@@ -23,7 +23,8 @@ def test_an_audit_without_a_mapping_says_how_to_make_one(tmp_path: Path) -> None
     assert f"`python manage.py describe_data {path} --out MAPPING.toml` proposes one" in done.stderr
     mapping = tmp_path / "m.toml"
     made = manage(tmp_path, "describe_data", str(path), "--out", str(mapping))
-    assert (made.returncode, made.stdout, made.stderr) == (0, f"{mapping}\n", "")
+    told = "field 'approve': 1 counts as favourable, 0 as adverse: the column is called 'approve'"
+    assert (made.returncode, made.stdout, made.stderr) == (0, f"{told}\n{mapping}\n", "")
     check = manage(tmp_path, "describe_data", str(path), "--mapping", str(mapping))
     assert (check.returncode, check.stdout) == (0, f"{mapping}: nothing to look at, 4 rows, 2 fields\n")
     again = manage(tmp_path, "describe_data", str(path), "--out", str(mapping))

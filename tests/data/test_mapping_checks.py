@@ -13,7 +13,10 @@ from auditor.mapping_checks import check_mapping
 from auditor.mapping_files import mapping_from
 
 SEX = {"name": "sex", "role": "protected", "type": "category", "column": "sex", "words": {"1": "male", "0": "female"}}
-OUTCOME = {"name": "ok", "role": "outcome", "type": "flag", "column": "ok"}
+OUTCOME = {
+    "name": "ok", "role": "outcome", "type": "flag", "column": "ok",
+    "words": {"1": "yes", "0": "no"}, "favourable": "yes",
+}  # fmt: skip
 FRAME = pl.DataFrame({"ok": [1, 0, 1, 0], "sex": [1, 0, 1, 0], "x": [5, 6, 7, 8]})
 X = {"name": "x", "role": "predictor", "type": "number", "column": "x"}
 
@@ -64,6 +67,7 @@ def test_a_constant_outcome_and_one_that_is_never_favourable_are_said() -> None:
     frame = FRAME.with_columns(ok=pl.Series([0, 0, 0, 0]))
     assert check(frame, OUTCOME, SEX, X) == [
         "stops an audit: field 'ok' is 'yes' in no row; expected as favourable one of its values: no (4 rows)",
+        "field 'ok' names '1' in words, which no row holds",
         "field 'ok' is constant: no",
     ]
 

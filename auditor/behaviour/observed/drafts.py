@@ -12,6 +12,7 @@ from scipy import stats
 
 from auditor.observed.columns import Levels, Observed, tallies_by
 from auditor.observed.contrasts import ObservedContrast, contrast_of
+from auditor.observed.left_out import left_out
 from auditor.observed.measures import Sampling
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
@@ -36,12 +37,16 @@ RECORDS = "record"
 
 @dataclass(frozen=True)
 class Pairing:
-    """A contrast of the plan in the file, and why its numbers may not be printed."""
+    """A contrast of the plan in the file, and why its numbers may not be printed.
+
+    ``doubts`` say why no rate of decisions shows the absence of a difference.
+    """
 
     attribute: Attribute
     group: str
     contrast: ObservedContrast
     hidden: str | None
+    doubts: tuple[str, ...] = ()
 
     @property
     def subject(self) -> dict[str, str]:
@@ -138,7 +143,12 @@ class ObservedSheet:
                 if not levels.names:
                     hidden = f"the decision file has no protected field {attribute.field!r}"
                 contrast = contrast_of(self.observed, levels, group=group, reference=attribute.reference)
-                yield Pairing(attribute, group, contrast, hidden)
+                yield Pairing(attribute, group, contrast, hidden, self.doubts(contrast, levels))
+
+    def doubts(self, contrast: ObservedContrast, levels: Levels) -> tuple[str, ...]:
+        """Whom rates of decisions leave out, where that may hide a difference."""
+        thresholds = self.context.plan.thresholds
+        return left_out(contrast, levels, threshold=thresholds.practical_rate, alpha=thresholds.alpha)
 
     def row(
         self,
@@ -156,6 +166,7 @@ class ObservedSheet:
         unit: str = "",
         family: str | None = None,
         bars: AbsenceBar | None = None,
+        doubts: tuple[str, ...] = (),
     ) -> UnadjustedMeasurement:
         """One number as it may be shown, and what it is concluded from.
 
@@ -177,6 +188,8 @@ class ObservedSheet:
             In which a number that is described is adjusted, if in any.
         bars
             What it says against the absence of a difference elsewhere.
+        doubts
+            Why it shows no absence of a difference itself.
         """
         # What is hidden is hidden with everything that was counted for it.
         known = {} if hidden is not None else dict(counts or {})
@@ -217,6 +230,7 @@ class ObservedSheet:
             denominators_ok=not short and hidden is None,
             quality_reason="; ".join([*((hidden,) if hidden else ()), *short]) or (shown.reason or ""),
             mde=mde,
+            absence_barriers=doubts,
             alpha=alpha,
             equivalence_alpha=thresholds.alpha,
             exploratory=not confirmed,

@@ -60,6 +60,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             short=pairing.short,
             judged=sheet.rate,
             counts=counts,
+            doubts=pairing.doubts,
         )
         if found.odds_ratio is not None:
             yield sheet.row(

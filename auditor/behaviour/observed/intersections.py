@@ -88,7 +88,9 @@ def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) 
         if name == reference:
             continue
         short = unmet({GROUP: tally.n, REFERENCE_GROUP: base.n})
-        gaps = rate_gaps(contrast_of(observed, both, group=name, reference=reference), level=sheet.level)
+        contrast = contrast_of(observed, both, group=name, reference=reference)
+        gaps = rate_gaps(contrast, level=sheet.level)
+        doubts = sheet.doubts(contrast, both)
         for metric, gap in ((RISK_DIFFERENCE, gaps.difference), (IMPACT_RATIO, gaps.ratio)):
             yield sheet.row(
                 gap,
@@ -100,4 +102,5 @@ def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) 
                 judged=sheet.rate if metric == RISK_DIFFERENCE else None,
                 of_pack=False,
                 size=size,
+                doubts=doubts,
             )

@@ -59,7 +59,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         )
         return
     for pairing in sheet.pairings():
-        yield from _gaps(sheet, pairing, later_gaps(pairing.contrast, sheet.how))
+        yield from _gaps(sheet, pairing, later_gaps(pairing.contrast, sheet.how, moved=sheet.rate.threshold / 4))
 
 
 def _gaps(sheet: ObservedSheet, pairing: Pairing, found: LaterGaps) -> Iterable[UnadjustedMeasurement]:

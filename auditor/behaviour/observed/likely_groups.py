@@ -11,6 +11,9 @@ from auditor.observed.columns import Probabilities
 from auditor.observed.measures import likely_gap
 from auditor.plan import Attribute
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.multiplicity import significant
+from auditor.statistics.probable_groups import ProbableGap
+from auditor.statistics.verdict import size
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -66,6 +69,7 @@ def _gap(
     counts = {"cut": likely.cut, "passed_for_neither": gap.left_out}
     few = unmet({GROUP: gap.protected.n, REFERENCE_GROUP: gap.reference.n})
     hidden = sheet.small(gap.protected.n, gap.reference.n, of="applications that reach the threshold")
+    apart = _apart(gap, level=sheet.level, threshold=sheet.rate.threshold, shown=hidden is None and not few)
     for metric, estimate in (
         (WEIGHTED_DIFFERENCE, gap.weighted_difference),
         (WEIGHTED_RATIO, gap.weighted_ratio),
@@ -74,7 +78,7 @@ def _gap(
     ):
         thresholded = metric.startswith("thresholded")
         yield sheet.row(
-            replace(estimate, method=f"{estimate.method}; groups by {likely.source}"),
+            replace(estimate, method=f"{estimate.method}; groups by {likely.source}{f'; {apart}' if apart else ''}"),
             metric=metric,
             subject=subject,
             reference=attribute.reference,
@@ -82,4 +86,20 @@ def _gap(
             short=few if thresholded else (),
             judged=sheet.rate if metric.endswith("difference") else None,
             counts=counts,
+            doubts=(apart,) if apart else (),
         )
+
+
+def _apart(gap: ProbableGap, *, level: float, threshold: float, shown: bool) -> str:
+    """That the two readings disagree: apart by the least difference that matters, with one or both clear of 0."""
+    weighted, thresholded = gap.weighted_difference, gap.thresholded_difference
+    if not shown or weighted.value is None or thresholded.value is None:
+        return ""
+    clear = [
+        each.test is not None and significant(each.test.p_value, alpha=1 - level) for each in (weighted, thresholded)
+    ]
+    alike = clear[0] == clear[1] and weighted.value * thresholded.value >= 0
+    if not any(clear) or alike or abs(weighted.value - thresholded.value) < threshold:
+        return ""
+    sizes = [size(each, "rate difference", signed=True) for each in (weighted.value, thresholded.value)]
+    return f"the two readings disagree: {sizes[0]} weighted, {sizes[1]} thresholded"

@@ -68,6 +68,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             metric=NEAR_LINE_DIFFERENCE,
             judged=sheet.rate,
             short=unmet({GROUP: protected, REFERENCE_GROUP: reference}),
+            doubts=pairing.doubts,
             counts={"near_p": None if small else protected, "near_0": reference},
             **common,
         )

@@ -97,12 +97,9 @@ def _gaps(
     yield sheet.row(found.in_sds, metric=kind.in_sds, judged=sheet.in_sds, size=size, of_pack=False, **common)
     adjusted = found.adjusted.difference
     yield sheet.row(adjusted, metric=kind.adjusted, unit=unit, **common)
-    # The same SD as the plain gap's, so that both stand on one scale.
-    spread = None
-    if found.plain.value is not None and found.in_sds.value:
-        spread = found.plain.value / found.in_sds.value
     yield sheet.row(
-        _in_sds(adjusted, spread),
+        # The same SD as the plain gap's, so that both stand on one scale.
+        _in_sds(adjusted, found.spread),
         metric=kind.adjusted_in_sds,
         judged=sheet.in_sds,
         size=size,

@@ -73,9 +73,23 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             "reference": pairing.attribute.reference,
             "hidden": pairing.hidden,
         }
-        yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
+        yield sheet.row(
+            gaps.difference,
+            metric=RISK_DIFFERENCE,
+            judged=sheet.rate,
+            short=pairing.short,
+            doubts=pairing.doubts,
+            **common,
+        )
         # A ratio is concluded only where a pack gives a threshold for it.
-        yield sheet.row(gaps.ratio, metric=IMPACT_RATIO, judged=Yardstick("ratio", 0.8), short=pairing.short, **common)
+        yield sheet.row(
+            gaps.ratio,
+            metric=IMPACT_RATIO,
+            judged=Yardstick("ratio", 0.8),
+            short=pairing.short,
+            doubts=pairing.doubts,
+            **common,
+        )
         yield sheet.row(gaps.odds_ratio, metric=DENIAL_ODDS_RATIO, short=pairing.short, **common)
         yield sheet.row(gaps.shortfall, metric=SHORTFALL, short=pairing.short, **common)
         yield sheet.row(gaps.neither, metric=NEITHER_GAP, judged=sheet.rate, short=pairing.short, **common)

@@ -91,7 +91,7 @@ def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterabl
             "lead_with_strata": int(bool(why))}  # fmt: skip
     yield sheet.row(
         found.difference, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size,
-        short=pairing.short, counts=note, **common,
+        short=pairing.short, counts=note, doubts=pairing.doubts, **common,
     )  # fmt: skip
     for metric, estimate in (
         (SEGMENTED_RATIO, found.summary_ratio),
