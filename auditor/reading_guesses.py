@@ -18,6 +18,7 @@ MOST_BELOW = 20  # lines that stand below a table at most
 TOTAL = re.compile(
     r"((grand |sub[- ]?)?(totals?|sum)|(zwischen|end|gesamt)?summe|gesamt(ergebnis)?|suma|somme|average|mean|count"
     r"|durchschnitt|mittelwert|(sous-)?total(e|es|is)?( g[eé]n[eé]ral(e|es)?| geral| complessivo)?|suma total|subtotaal"
+    r"|te?rl|tlr|ftr|trailer|footer|eof|end[ -]of[ -](file|report|data)|record[ _-]?count|ende|fin de (fichier|archivo)"
     r"|totaal|razem|celkem|yhteens[aä]|itogo|итого|всего|toplam|合計|総計|小計|平均|合计|总计|總計)"
     r" ?:?( ?\([^()]{1,20}\)| [0-9][0-9.,]*)?",
     re.I,

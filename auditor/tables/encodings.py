@@ -20,6 +20,10 @@ SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an .xls workbook", b"%PDF": "a PDF", b"BZh": "bzip2 data", b"\xfd7zXZ": "xz data",
     b"\xff\xfe\x00\x00": "text in UTF-32", b"\x00\x00\xfe\xff": "text in UTF-32", b"SQLite format 3": "a database",
 }  # fmt: skip
+#: How a file is to be called that can be read by another name.
+NAMED = {
+    "gzip data": ".csv.gz", "a Parquet file": ".parquet", "a ZIP archive or an Excel workbook": ".zip or .xlsx",
+}  # fmt: skip
 #: How text begins that is not a table of delimited fields.
 MARKUP = (
     (re.compile(rb"\s*<(!doctype|html|table|head|\?xml|style|div|meta)\b", re.I), "HTML or XML"),
@@ -100,7 +104,8 @@ def as_utf8(raw: bytes, where: str, reading: Reading) -> Decoded:
     """
     for signature, name in SIGNATURES.items():
         if raw.startswith(signature):
-            raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
+            other = f", or a name that ends in {NAMED[name]}" if name in NAMED else ""
+            raise DataError(where, f"is {name}, not CSV", f"text, its fields separated by commas{other}")
     for begins, name in MARKUP:
         if begins.match(raw.removeprefix(codecs.BOM_UTF8)[:HEAD_BYTES]):
             raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")

@@ -15,9 +15,9 @@ from auditor.column_guesses import guess_columns
 from auditor.column_meanings import is_flag
 from auditor.column_roles import recognised_in
 from auditor.mappings import codes_of
-from auditor.recognition import DATE, MASK, Recognised
+from auditor.recognition import DATE, MASK, Recognised, form_of
 from auditor.tables import Table
-from compliance.registry.columns import SHOWN_CHARACTERS, form_of
+from compliance.registry.columns import SHOWN_CHARACTERS
 
 SAMPLES = 3
 MOST_CODES = 20
@@ -117,7 +117,7 @@ def _kind(guessed: pl.Series, *, shared: bool) -> str:
 
 
 def _says_who(role: Recognised) -> bool:
-    return role.role in ("identifier", "id", "shared id")
+    return role.hidden or role.role in ("identifier", "id", "shared id")
 
 
 def _somebodys(row: tuple[Any, int], role: Recognised) -> bool:
