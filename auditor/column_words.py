@@ -155,7 +155,7 @@ OTHER_SCRIPTS = {
 }  # fmt: skip
 #: What programs and people put behind a name, and whose it is; a name is looked up without them too.
 TAILS = (
-    r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
+    r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|m_f|f_m|m_w|w_m|y_n|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
     r"|fla?g|yn|status|sts|at_(app(l|lication)?|orig(ination)?|open(ing)?|decision|antrag)|[0-9]_digits?|under_[0-9]{1,2}"
     r"|kz|zug(ehoerigkeit)?|s?_?(kennz(eichen)?|schluessel|merkmal|gruppe|angabe)|cod(igo)?|codice|clave|[0-9]{1,2})"
 )

@@ -72,11 +72,10 @@ CUT_ZIP = re.compile(r"[0-9]{3}(xx|\*\*)")
 ZERO_ZIP = re.compile(r"[0-9]{5}(-[0-9]{4})?")
 ZIP_PLACE = re.compile(r"[0-9]{4,5} [^\W\d_a-z][^\d,;]{1,40}")
 HOUSE = re.compile(
-    r"[0-9]{1,5}[a-z]?,? [^\W\d_a-z].{1,40}\b(street|st|road|rd|ave(nue)?|lane|ln|drive|dr|court|ct|boulevard|blvd"
-    r"|way|rue)\b.*"
-    r"|[^\W\d_a-z][^\d,]{2,40}(stra(ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm|ufer) [0-9]{1,4} ?[a-z]?(,.*)?"
-    r"|[0-9]{1,4},? (rue|avenue|boulevard|place|chemin) .{2,40}|(calle|avenida|via|viale|piazza) .{2,40} [0-9]{1,4}",
-    re.IGNORECASE,
+    r"[0-9]{1,5}[a-z]?,? [^\W\d_a-z].{1,40}\b(?i:street|st|road|rd|ave(nue)?|lane|ln|drive|dr|court|ct|blvd)\b.*"
+    r"|[^\W\d_a-z][^\d,]{1,40}(?i:stra(ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm|ufer) [0-9]{1,4} ?[a-z]?(,.*)?"
+    r"|[0-9]{1,4},? (?i:rue|avenue|boulevard|place|chemin) .{2,40}"
+    r"|(?i:calle|avenida|via|viale|piazza) .{2,40} [0-9]{1,4}"
 )
 POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}")
 #: Names that say nothing: those of columns without one, and those that programs and people in a hurry give.

@@ -1,8 +1,8 @@
 """Names of columns in short forms and run together, as programs write them, spelled out.
 
 ``BRTH_DT`` is a birth date, ``custrace`` a customer's race, ``FAMST`` the *Familienstand*. A word is looked up as it
-is, without its vowels (``rlgn``), as the beginning of a longer one (``relig``), and as known pieces that leave nothing over
-(``cust`` ``race``): ``mortgage`` holds no age and ``trace`` no race.
+is, without its vowels (``rlgn``), as the beginning of a longer one (``relig``), and as known pieces that leave nothing
+over (``cust`` ``race``): ``mortgage`` holds no age and ``trace`` no race.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ def _skeleton(word: str) -> str:
 
 
 def _word(word: str) -> str:
+    letters = word.rstrip("0123456789")
+    if letters and letters != word:
+        longer = _word(letters)
+        return word if longer == letters else f"{longer}_{word[len(letters) :]}"
     if word in SHORT:
         return SHORT[word]
     if word in PIECES or word in LONG:

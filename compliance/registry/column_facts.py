@@ -15,6 +15,7 @@ from auditor.column_guesses import guess_columns
 from auditor.column_meanings import is_flag
 from auditor.column_roles import recognised_in
 from auditor.mappings import codes_of
+from auditor.people_in_columns import LONGEST, PERSON
 from auditor.recognition import DATE, MASK, Recognised, form_of
 from auditor.tables import Table
 from compliance.registry.columns import SHOWN_CHARACTERS
@@ -121,11 +122,12 @@ def _says_who(role: Recognised) -> bool:
 
 
 def _somebodys(row: tuple[Any, int], role: Recognised) -> bool:
-    """Whether a value of a masked column may be somebody's own: a name that few share, a birth date."""
+    """Whether a value of a masked column may be somebody's own: a name that few share, a full name, a birth date."""
     value, count = row
     if role.role == "protected":
         return DATE.fullmatch(str(value)) is not None
-    return role.role == "protected_proxy" and count < SMALL
+    named = isinstance(value, str) and len(value) <= LONGEST and PERSON.fullmatch(value.strip()) is not None
+    return role.role == "protected_proxy" and (count < SMALL or named)
 
 
 def _samples(raw: pl.Series, guessed: pl.Series, role: Recognised, *, shared: bool) -> tuple[str, ...]:
