@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from auditor.look_alikes import as_latin
 from auditor.short_names import spelled_out
 
 #: Letters that fall into no letter and a mark over it.
@@ -314,7 +315,7 @@ def plain(name: str) -> str:
     >>> plain("KreditHöhe (EUR)"), plain("Staatsangehörigkeit"), plain("loanAmount")
     ('kredit_hoehe_eur', 'staatsangehoerigkeit', 'loan_amount')
     """
-    return re.sub(r"[^0-9a-z]+", "_", _ascii(apart(name)).lower()).strip("_")
+    return re.sub(r"[^0-9a-z]+", "_", _ascii(apart(as_latin(name))).lower()).strip("_")
 
 
 def folded(value: str) -> str:

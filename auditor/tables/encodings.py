@@ -59,6 +59,11 @@ PLACES_SHOWN = 3
 NO_CHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 _BAD = re.compile("[\udc80-\udcff]+")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
+TWO_FILES = 10  # places in another encoding for one in UTF-8, up to which there are two in a file
+MIXED = (
+    "; {count:,} other characters are UTF-8 and become two or three letters each: "
+    "write the parts of the file in one encoding"
+)
 READABLE = "UTF-8 in every cell, or the column left out of the mapping"
 
 
@@ -222,7 +227,10 @@ def likely_encoding(raw: bytes) -> tuple[str, str]:
     name, shown = _told_encoding(raw, bad.first)
     if not name:
         return "", ""
-    return name, f"encoding: byte 0x{raw[bad.first]:02x} in line {line} is not UTF-8; {name} reads {shown!r} there"
+    said = f"encoding: byte 0x{raw[bad.first]:02x} in line {line} is not UTF-8; {name} reads {shown!r} there"
+    # Text in one encoding is UTF-8 beyond ASCII hardly ever: many such places are another file's.
+    mixed = name not in SCRIPTS and TWO_FILES * bad.others >= bad.runs and bad.others > 1
+    return name, said + (MIXED.format(count=bad.others) if mixed else "")
 
 
 def _told_encoding(raw: bytes, place: int) -> tuple[str, str]:

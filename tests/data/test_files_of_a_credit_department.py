@@ -11,7 +11,8 @@ import pytest
 from auditor.column_meanings import outcome_field
 from auditor.exceptions import DataError
 from auditor.proposals import Proposed, proposed
-from auditor.tables import read_table
+from auditor.tables import Reading, read_table
+from auditor.tables.streams import text_blocks
 
 RECORDS = [f"A{at}|{'MF'[at % 2]}|{at * 10}|{('approved', 'declined')[at % 3 == 0]}" for at in range(40)]
 
@@ -75,3 +76,39 @@ def test_a_decision_under_conditions_is_one(value: str, side: str) -> None:
     found = [name for name, values in sides.items() if value in (values if isinstance(values, tuple) else (values,))]
     assert found == ([side] if side else [])
     assert any(value in line for line in said) is not bool(side)
+
+
+@pytest.mark.parametrize(
+    ("head", "records", "cause"),
+    [
+        ("id,sex,decision", ["A1,M,yes,", "A2,F,no,", "A3,M,yes,"], "a header that ends with 1 delimiter more"),
+        ("sex,amount,decision", ["1,M,5,yes", "2,F,6,no", "3,M,7,yes"], "leave out that of the row numbers"),
+        ("id,rate,decision", ["A1,3,5,yes", "A2,4,5,no", "A3,4,7,yes"], "quotes around numbers with commas"),
+        ("id,sex,decision,,", ["A1,M,yes", "A2,F,no", "A3,M,yes"], "a header without the 2 empty names at its end"),
+        ("id,sex,decision,day", ["A1,M,yes", "A2,F,no", "A3,M,yes"], "as many fields"),
+    ],
+)
+def test_records_that_are_all_of_another_width_say_why_they_may_be(
+    tmp_path: Path, head: str, records: list[str], cause: str
+) -> None:
+    with pytest.raises(DataError, match=f"line 2: has . fields, as every record has; expected .*{cause}"):
+        read(tmp_path, "\n".join([head, *records]), "t.csv")
+
+
+def test_lines_that_are_no_records_are_none_for_who_reads_block_by_block(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    lines = ["id,sex,amount", "---,----,-----", "A1,M,-5", "\ufeffid,sex,amount", "-A2,F,7", " , ,", "+----+,--,--"]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    whole = read_table(path).frame
+    streamed = [each.frame for each in text_blocks(path, where="t", reading=Reading(), columns=whole.columns)]
+    assert pl.concat(streamed).equals(whole)
+    assert whole["id"].to_list() == ["A1", "-A2"]
+
+
+def test_files_put_together_with_their_marks_have_names(tmp_path: Path) -> None:
+    lines = ["id,sex,decision", *[f"A{at},{'MF'[at % 2]},{('yes', 'no')[at % 3 == 0]}" for at in range(30)]]
+    found = read(
+        tmp_path, "\n".join(["\ufeff" + line if line.startswith("id") else line for line in lines * 2]), "t.csv"
+    )
+    assert found.table.frame.columns == ["id", "sex", "decision"]
+    assert found.table.frame.height == 60

@@ -22,7 +22,14 @@ SOUNDING = """
     legal_status loan_age language_model customer_status status_code last_payment first_payment relief
     religare_fee depot nature
 """
-WHOLE_LINES = ["How old are you?", "What is your gender?", "Are you a US citizen?", "Дата рождения", "Datum narození"]
+WHOLE_LINES = [
+    "s\u0435x",  # a Cyrillic letter among Latin ones
+    "How old are you?",
+    "What is your gender?",
+    "Are you a US citizen?",
+    "Дата рождения",
+    "Datum narození",
+]
 
 
 @pytest.mark.parametrize("name", [*PROTECTED.split(), *WHOLE_LINES])
