@@ -154,6 +154,10 @@ OTHER_SCRIPTS = {
     "proxy": "郵便番号 邮编 邮政编码 우편번호 почтовый_индекс 住所 地址 주소 адрес город",
     "identifier": "電話番号 电话 전화번호 телефон инн снилс",
 }  # fmt: skip
+PEOPLES_NAMES = (
+    r"(.*_)?(.*name|nom|nome|cognome|nombres?|apellidos?(_[0-9])?|prenom|sobrenome|forename|imie|nazwisko|jmeno|prijmeni"
+    r"|foernamn|efternamn|fornavn|etternavn|efternavn|etunimi|sukunimi|vezeteknev|keresztnev|prenume|soyadi?)(_.*)?"
+)
 #: What programs and people put behind a name, and whose it is; a name is looked up without them too.
 TAILS = (
     r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|m_f|f_m|m_w|w_m|y_n|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
@@ -330,6 +334,15 @@ def folded(value: str) -> str:
 def apart(name: str) -> str:
     """A name with its words apart where only capitals part them."""
     return re.sub(r"(?<=[^\W\d_A-ZÄÖÜ])(?=[A-ZÄÖÜ])|(?<=[0-9])(?=[A-ZÄÖÜ])", "_", name.strip())
+
+
+def names_people(name: str) -> bool:
+    """Whether a column is called as one of people's names, as :func:`plain` gives it: no value of it is a code.
+
+    >>> names_people("surname"), names_people("first_nm"), names_people("anrede"), names_people("product_name")
+    (True, True, False, False)
+    """
+    return role_of(name) == "protected_proxy" and any(re.fullmatch(PEOPLES_NAMES, each) for each in spellings(name))
 
 
 def outcome_names(name: str) -> list[str]:

@@ -293,12 +293,11 @@ def _all_misfit(error: DataError, records: Sequence[Sequence[Any]], names: Seque
     )
     if width < wanted:
         empty = not any(names[width:])
-        cause = (
-            f"a header without the {counted(wanted - width, 'empty name')} at its end" if empty else "as many fields"
-        )
+        without = f"a header without the {counted(wanted - width, 'empty name')} at its end"
+        cause = without if empty else "quotes around names with commas"
     elif not any(holds(cell) for cells in records for cell in cells[wanted:]):
         cause = f"a header that ends with {counted(width - wanted, 'delimiter')} more, as the records do"
-    return DataError(error.where, f"{error.what}, as every record has", f"{error.expected}: {cause}")
+    return DataError(error.where, f"{error.what}, as the records after it have", f"{error.expected}: {cause}")
 
 
 def _otherwise_separated(

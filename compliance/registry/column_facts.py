@@ -14,6 +14,7 @@ import polars as pl
 from auditor.column_guesses import guess_columns
 from auditor.column_meanings import is_flag
 from auditor.column_roles import recognised_in
+from auditor.column_words import names_people, plain
 from auditor.mappings import codes_of
 from auditor.people_in_columns import LONGEST, PERSON
 from auditor.recognition import DATE, MASK, Recognised, form_of
@@ -90,7 +91,7 @@ def _facts(raw: pl.Series, guessed: pl.Series, role: Recognised) -> ColumnFacts:
     codes: list[tuple[str, int | None]] = []
     more = 0
     few = distinct <= MOST_CODES or (shared and not guessed.dtype.is_numeric())
-    if counted is not None and few and not _says_who(role):
+    if counted is not None and few and not (_says_who(role) or names_people(plain(raw.name))):
         rows = sorted(counted.iter_rows(), key=lambda row: (-row[1], str(row[0])))
         listed = [row for row in rows[:MOST_CODES] if not _somebodys(row, role)]
         for value, count in listed:

@@ -85,13 +85,13 @@ def test_a_decision_under_conditions_is_one(value: str, side: str) -> None:
         ("sex,amount,decision", ["1,M,5,yes", "2,F,6,no", "3,M,7,yes"], "leave out that of the row numbers"),
         ("id,rate,decision", ["A1,3,5,yes", "A2,4,5,no", "A3,4,7,yes"], "quotes around numbers with commas"),
         ("id,sex,decision,,", ["A1,M,yes", "A2,F,no", "A3,M,yes"], "a header without the 2 empty names at its end"),
-        ("id,sex,decision,day", ["A1,M,yes", "A2,F,no", "A3,M,yes"], "as many fields"),
+        ("id,sex,decision,day", ["A1,M,yes", "A2,F,no", "A3,M,yes"], "quotes around names with commas"),
     ],
 )
 def test_records_that_are_all_of_another_width_say_why_they_may_be(
     tmp_path: Path, head: str, records: list[str], cause: str
 ) -> None:
-    with pytest.raises(DataError, match=f"line 2: has . fields, as every record has; expected .*{cause}"):
+    with pytest.raises(DataError, match=f"line 2: has . fields, as the records after it have; expected .*{cause}"):
         read(tmp_path, "\n".join([head, *records]), "t.csv")
 
 

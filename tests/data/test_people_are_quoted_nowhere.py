@@ -13,9 +13,13 @@ from auditor.recognition import recognise, with_forms
 from compliance.registry.column_facts import facts_of
 from compliance.registry.columns import masked_preview
 
-HEAD = "ref,Kommentar,remarks2,Bearbeiter,relationship manager,co_borrower_1,guarantor,tax code,acct,seat,sex,decision"
+HEAD = (
+    "Surname,ref,Kommentar,remarks2,Bearbeiter,relationship manager,co_borrower_1,guarantor,tax code,acct,seat,sex,"
+    "decision"
+)
 ROWS = [
-    f'A{at},"{("Herr Yilmaz ist krank", "ok")[at % 2]}",{("called Mr. Okafor", "waiting", "ok")[at % 3]},'
+    f"{('Garcia', 'Smith', 'Khan')[at % 3]},A{at},"
+    f'"{("Herr Yilmaz ist krank", "ok")[at % 2]}",{("called Mr. Okafor", "waiting", "ok")[at % 3]},'
     f'"Huber, A.",{("Anna Schmidt", "Omar Haddad", "Li Wei")[at % 3]},'
     f"{('Jon Snow', 'Arya Stark', 'Ned Stark')[at % 3]},"
     f"{('Rosa Diaz', 'Jake Peralta')[at % 2]},{100 + at} {10 + at} {100000 + at},DE{10 + at}37040044053201{1000 + at},"
@@ -23,6 +27,7 @@ ROWS = [
     for at in range(60)
 ]
 PRIVATE = (
+    "Garcia",
     "Yilmaz",
     "Okafor",
     "Huber",
