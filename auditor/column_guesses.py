@@ -5,12 +5,13 @@ A guess is for a proposal (auditor/mapping_inference.py). It changes nothing in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from auditor.date_guesses import about_dates, about_days, are_dates
+from auditor.date_guesses import about_dates, about_days, about_mixed_dates, are_dates
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import (
     LOOSE,
@@ -23,8 +24,11 @@ from auditor.number_forms import (
 )
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table
+from auditor.tables.rows import counted as counted_in_words
 from auditor.tables.text import decimal_mark
 
+#: A long number as spreadsheets write it where its column is narrow or its cell has no format.
+LOST_DIGITS = re.compile(r"[1-9][.,][0-9]{1,6}E\+(0[89]|[12][0-9])")
 SAMPLE = 50_000  # distinct texts of which a form is guessed
 SHOWN_CHARACTERS = 40
 
@@ -81,10 +85,14 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
         why.append('is text in the file and stays text; type = "number" reads its numbers')
     elif are_dates(texts[:SAMPLE]):
         why.extend(filter(None, [about_dates(texts[:SAMPLE])]))
+    elif mixed := about_mixed_dates(texts[:SAMPLE]):
+        why.append(mixed)
     elif all(LOOSE.fullmatch(text.strip()) for text in texts):
         told = next((text for text in texts if not spelled_plainly([text])), texts[0])
         place, text = _first(table, column, (told,))
-        why.append(f"{text!r} in {place} would not come back from a number: left as text")
+        lost = LOST_DIGITS.fullmatch(text.strip())
+        digits = "; a spreadsheet shortened it, and its last digits are lost" if lost else ""
+        why.append(f"{text!r} in {place} would not come back from a number: left as text{digits}")
     elif guess.odd:
         place, text = _first(table, column, guess.odd)
         fit = len(texts) - len(guess.odd)
@@ -99,6 +107,14 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
     elif 2 * len(amounts := unread_amounts(texts[:SAMPLE])) >= len(texts):
         place, text = _first(table, column, amounts)
         why.append(f"amounts in no form that is read, such as {text!r} in {place}: left as text")
+    elif shortened := [text for text in texts if len(text) <= SHOWN_CHARACTERS and LOST_DIGITS.fullmatch(text.strip())]:
+        place, text = _first(table, column, tuple(shortened))
+        why.append(
+            f"a spreadsheet shortened {text!r} in {place}, and its last digits are lost: export the column as text"
+        )
+    elif all(LOOSE.fullmatch(text.replace(" ", "")) for text in texts):
+        place, text = _first(table, column, tuple(text for text in texts if " " in text.strip()))
+        why.append(f"numbers with blanks in them, such as {text!r} in {place}: left as text")
     return _as_text(column, rows, tuple(why))
 
 
@@ -128,7 +144,7 @@ def _numbers(column: pl.Series, form: NumberForm) -> pl.Series:
 def _missing_reasons(words: tuple[str, ...], rows: Mapping[str, int]) -> tuple[str, ...]:
     if not words:
         return ()
-    said = ", ".join(f"{word!r} in {rows[word]:,} rows" for word in words)
+    said = ", ".join(f"{word!r} in {counted_in_words(rows[word], 'row')}" for word in words)
     return (f"{said} may mean that nothing is stated: take it out of missing if it is a value",)
 
 

@@ -21,6 +21,7 @@ from auditor.column_words import (
     YES_NO,
     apart,
     folded,
+    outcome_names,
     plain,
 )
 from auditor.mappings import Field, written
@@ -34,6 +35,11 @@ SENTINELS = (99, 666, 777, 888, 998, 999, 1111, 8888, 9998, 9999, 99999, 999999,
 NEGATIVE_SENTINELS = (-9, -99, -666, -999, -9999, -99999, -999999)
 ENDLESS = (999_999, 1_000_000)  # "unknown" as old statistics files store it, rounded or not
 SIDES = {"good": FAVOURABLE_VALUES, "bad": ADVERSE_VALUES}
+#: What is added to a decision that stays one: under conditions, and which.
+CONDITIONS = re.compile(
+    r" (w/|with|subject to|under|on|mit|unter|sous|avec|con|com|conditionally|bedingt|pod) ?(conditions?|stipulations?"
+    r"|covenants?|terms|auflagen?|bedingung(en)?|vorbehalt|reserves?|condicion(es)?|condizioni|condicoes|.{0,20}conditions?)"
+)
 PARTED = re.compile(r" *(?: [-\u2013\u2014] |[:;/|()]) *")  # between a code or a reason and what was decided
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them
 MOST_CATEGORIES = 50
@@ -72,8 +78,8 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     words = _flag_words(column)
     item = Field(name=name, label=label_of(column.name), role="outcome", type="category", column=column.name)
     if words is not None:
-        favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
-        item = replace(item, type="flag", words=words, favourable=favourable)
+        against = any(re.fullmatch(ADVERSE_NAMES, each) for each in outcome_names(name))
+        item = replace(item, type="flag", words=words, favourable="no" if against else "yes")
         taken = None if words else outcome_sides(item, written_values(item, column.unique().to_frame()))
         return item, [taken.said()] if taken is not None else []
     said: list[str] = []
@@ -99,7 +105,7 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
 
 def _side(value: str) -> str:
     """Whether a value says ``good``, ``bad`` or neither: as a whole, or one of its parts (``05 - Declined``) alone."""
-    whole = folded(value)
+    whole = CONDITIONS.sub("", folded(value)).strip()
     for text in (whole, *PARTED.split(whole)):
         if re.fullmatch(OPEN_VALUES, text):
             return ""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from auditor.applications import repeats_in
-from auditor.column_words import ID_NAMES, OUTCOME_NAMES, plain
+from auditor.column_words import ID_NAMES, OUTCOME_NAMES, outcome_names, plain
 from auditor.recognition import Recognised, recognise
+from auditor.short_names import spelled_out
 from auditor.tables import Table
 from auditor.tables.rows import counted, numbers_rows
 
@@ -35,7 +36,8 @@ def _as_id(table: Table, column: str) -> Recognised | None:
 
 def _id_role(table: Table, column: str) -> str:
     """``id`` if a column is called one and names rows, ``shared id`` if it names many of them twice, else nothing."""
-    if not re.fullmatch(ID_NAMES, plain(column)):
+    name = plain(column)
+    if not any(re.fullmatch(ID_NAMES, each) for each in (name, spelled_out(name))):
         return ""
     raw = table.frame[column]
     known = len(raw) - raw.null_count()
@@ -72,7 +74,7 @@ def is_index(table: Table, column: str) -> bool:
     return bool(re.fullmatch(r"column [0-9]+'*|unnamed: [0-9]+", column.lower())) and numbers_rows(table.frame[column])
 
 
-def without_use(frame: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
+def without_use(frame: pl.DataFrame, roles: Mapping[str, str], masked: frozenset[str]) -> dict[str, str]:
     """Columns that say nothing: empty, constant, or the same as another one, of which the more telling stays."""
     excluded: dict[str, str] = {}
     seen: dict[int, list[str]] = {}
@@ -81,7 +83,7 @@ def without_use(frame: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]
         if series.null_count() == len(series):
             excluded[column] = "no value in any row"
         elif len(series) > 1 and series.n_unique() == 1:
-            excluded[column] = f"constant: {series[0]}"
+            excluded[column] = "constant" if column in masked else f"constant: {series[0]}"
         elif len(series) > 1:
             alike = seen.setdefault(hash(tuple(series.hash(seed=0))), [])
             twin = next((other for other in alike if frame[other].equals(series)), None)
@@ -96,7 +98,8 @@ def outcome_of(frame: pl.DataFrame, columns: Sequence[str], roles: Mapping[str, 
     """The column of the outcome: by its name, else the first whose values are decisions."""
     for pattern in OUTCOME_NAMES:
         for column in columns:
-            if re.fullmatch(pattern, plain(column)) and _has_sides(frame[column]):
+            called = outcome_names(plain(column))
+            if any(re.fullmatch(pattern, each) for each in called) and _has_sides(frame[column]):
                 return column
     return next((column for column in columns if roles[column] == "outcome" and _has_sides(frame[column])), None)
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ẞ": "SS"})
+from auditor.look_alikes import as_latin
+from auditor.short_names import spelled_out
+
+#: Letters that fall into no letter and a mark over it.
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ẞ": "SS",
+                          "ł": "l", "Ł": "L", "ø": "oe", "Ø": "Oe", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe",
+                          "ı": "i", "đ": "d", "Đ": "D"})  # fmt: skip
 
 #: Name rules, tried in this order: the role, and its words in each language.
 ROLES: tuple[tuple[str, str, str], ...] = (
@@ -99,10 +105,64 @@ ROLES += (
         r"comune|municipio|barrio|colonia|provincia",
     ),
 )
+#: The commonest names in the languages of Poland, Czechia, Slovakia, the North, Hungary, Romania, Turkey.
+ROLES += (
+    (
+        "identifier",
+        r"pesel|rodne_cislo|personnummer|cpr(_?nr)?|foedselsnummer|henkiloetunnus|hetu|cnp|tc_kimlik(_no)?|oib",
+        r"(.*_)?((tax|national|identity|insurance|social|personal)_(no|nr|num|number|code))",
+    ),
+    (
+        "protected",
+        r"(.*_)?(plec|pohlavi[e]?|koen|kjoenn|sukupuoli|cinsiyet|spol|wiek|vek|alder|ikae|eletkor|varsta|yas)",
+        r"(.*_)?(data_urodzenia|datum_naroz?eni[ae]?|foedelsedatum|foedselsdato|syntymaeaika|szueletesi_(datum|idoe?)"
+        r"|szuletesi_(datum|ido)|data_nasterii|dogum_tarihi|obywatelstwo|narodowosc|obcanstvi|statni_prislusnost"
+        r"|medborgarskap|nationalitet|statsborgerska[bp]|kansalaisuus|allampolgarsag|cetatenie|uyruk|stan_cywilny"
+        r"|rodinny_stav|[cs]ivilstan[dt]|siviilisaeaety|csaladi_allapot|stare_civila|medeni_(hal|durum)|wyznanie"
+        r"|nabozenstvi|uskonto|vallas)",
+    ),
+    (
+        "protected_proxy",
+        r"imie|nazwisko|(jmeno|prijmeni|imie)(_.*)?|foernamn|efternamn|fornavn|etternavn|efternavn|etunimi|sukunimi"
+        r"|vezeteknev|keresztnev|prenume|soyadi?|adi_soyadi",
+        r"modersmaal|jezyk_ojczysty|aidinkieli|ana_dili",
+    ),
+    ("proxy", r"kod_pocztowy|psc|postn(ummer|r)|postinumero|iranyitoszam|cod_postal|posta_kodu", r"miasto|mesto|ulica"),
+)
+#: Short names of people's attributes that only the whole name tells, and those of questions.
+ROLES += (
+    (
+        "protected",
+        r"caste|tribe|handicap(ped)?|birth|(.*_)?born(_on)?|how_old(_.*)?|lgbtq?i?|orient(ation)?|transgender"
+        r"|(is_)?(hispanic|latin[aox]|hispanic_(or_)?latin[aox]|minority|elderly|seniors?)|(is_)?pensioner",
+        r"national|nationality|(.*_)?marital_status|(.*_)?national_origin|(minority|wom[ae]n|veteran|lgbtq?i?)_owned(_.*)?"
+        r"|(.*_)?(behinderungs?_?grad|grad_der_behinderung)|staatsang|familien_?stand",
+    ),
+    (
+        "protected_proxy",
+        r"civilite|civil_title|(.*_)?languages?(_(pref(erence|erred)?|spoken|read))?|geb_?ort|anzahl_kind(er)?",
+        r"(.*_)?(middle|second|fathers?|mothers?)_?name",
+    ),
+    ("proxy", r"cp|plz_?ort|(.*_)?(home|mailing|billing|postal)_(address|zip(_?code)?)", r"postlt?z(ahl)?|postltzahl"),
+)
+#: Names in letters of other scripts, which :func:`plain` does not spell.
+OTHER_SCRIPTS = {
+    "protected": "性別 性别 성별 пол стать φύλο 年齢 年齡 年龄 나이 연령 возраст вік ηλικία 生年月日 出生日期 생년월일 "
+    "дата_рождения дата_народження 国籍 國籍 국적 гражданство громадянство υπηκοότητα 民族 민족 национальность "
+    "婚姻状況 婚姻状况 혼인상태 семейное_положение 宗教 종교 религия",
+    "protected_proxy": "氏名 姓名 이름 성명 имя фамилия фио отчество όνομα επώνυμο язык",
+    "proxy": "郵便番号 邮编 邮政编码 우편번호 почтовый_индекс 住所 地址 주소 адрес город",
+    "identifier": "電話番号 电话 전화번호 телефон инн снилс",
+}  # fmt: skip
+PEOPLES_NAMES = (
+    r"(.*_)?(.*name|nom|nome|cognome|nombres?|apellidos?(_[0-9])?|prenom|sobrenome|forename|imie|nazwisko|jmeno|prijmeni"
+    r"|foernamn|efternamn|fornavn|etternavn|efternavn|etunimi|sukunimi|vezeteknev|keresztnev|prenume|soyadi?)(_.*)?"
+)
 #: What programs and people put behind a name, and whose it is; a name is looked up without them too.
 TAILS = (
-    r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
-    r"|kz|s?_?(kennz(eichen)?|schluessel|merkmal|gruppe|angabe)|cod(igo)?|codice|clave|[0-9]{1,2})"
+    r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|m_f|f_m|m_w|w_m|y_n|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
+    r"|fla?g|yn|status|sts|at_(app(l|lication)?|orig(ination)?|open(ing)?|decision|antrag)|[0-9]_digits?|under_[0-9]{1,2}"
+    r"|kz|zug(ehoerigkeit)?|s?_?(kennz(eichen)?|schluessel|merkmal|gruppe|angabe)|cod(igo)?|codice|clave|[0-9]{1,2})"
 )
 WHOSE = (
     r"_((of|for|de|del|de_la|des|der|von|di|do|da)_)?(the_)?(co_?)?(applicant|borrower|customer|client|person|member|holder"
@@ -148,7 +208,8 @@ ID_NAMES = (
 )
 #: What a lender decided, or how a loan went: the first that matches is the outcome, the others may give it away.
 FAVOURABLE_NAMES = (
-    r"(is_)?(approved?|approval|granted?|accept(ed)?|originated)|(ist_)?(genehmigt|bewilligt|zugesagt)"
+    r"(was|is|has|did)_(the_)?((loan|credit)_)?(application|loan|request|credit)_(been_|get_)?(approved|granted|accepted)"
+    r"|(is_)?(approved?|approval|granted?|accept(ed)?|originated)|(ist_)?(genehmigt|bewilligt|zugesagt)"
     r"|(kredit)?(genehmigung|bewilligung|zusage)"
 )
 DENIED_NAMES = r"(is_)?(denied|denial|reject(ed)?|declined?)|(ist_)?abgelehnt|(kredit)?(ablehnung|absage)"
@@ -163,11 +224,13 @@ OUTCOME_NAMES = (
     DENIED_NAMES,
     DEFAULT_NAMES,
     r"(.*_)?(esito|decisione|resolucion|decisao|resultado|besluit|beslissing|avis|accord|accorde|approvato|aprobado"
-    r"|aprovado|concedido|concesso|goedgekeurd)",
+    r"|aprovado|concedido|concesso|goedgekeurd|decyzja|rozhodnuti[ea]?|beslut(ning)?|paeaetoes|doentes|decizie|karar)",
     r"outcome|target|label|class|credit_risk|ergebnis|zielvariable|bonitaet",
     r"(denial|decline|rejection|refusal|adverse_action)_(reason|code)s?(_[0-9])?|reasons?_(for_)?(denial|decline)"
     r"|ablehnungs?gr(u|ue)nde?",
 )
+#: What stands behind the name of an outcome that is written as a code.
+OUTCOME_TAILS = r"_(cds?|codes?|ind(icator)?|fla?g|yn|kz|kennz(eichen)?)"
 ADVERSE_NAMES = DENIED_NAMES + "|" + DEFAULT_NAMES
 #: What an outcome says: one side, the other, or that there is none yet. Some data sets put "Status:" before it.
 FAVOURABLE_VALUES = (
@@ -175,6 +238,7 @@ FAVOURABLE_VALUES = (
     r"|good|no default"
     r"|accordee?|acceptee?|approuvee?|oui|approvat[oa]|accettat[oa]|concess[oa]|aprobad[oa]|concedid[oa]|aceptad[oa]"
     r"|aprovad[oa]|deferid[oa]|si|sim|goedgekeurd|toegekend"
+    r"|appr?|apr|ap[pr]+ro?vd|favou?rable|conditional(ly)? approv(ed|al)|tak|evet"
     r"|genehmigt|bewilligt|angenommen|zugesagt|zusage|ja|j|wahr|(voll ?staendig )?(zurueckgezahlt|getilgt)|gut|positiv)"
 )
 ADVERSE_VALUES = (
@@ -182,6 +246,7 @@ ADVERSE_VALUES = (
     r"|default(ed)?|bad"
     r"|refusee?|rejetee?|non|respint[oa]|rifiutat[oa]|negat[oa]|denegad[oa]|rechazad[oa]|negad[oa]|reprovad[oa]"
     r"|indeferid[oa]|recusad[oa]|nao|afgewezen|geweigerd"
+    r"|dec|decl|dcl|den|rej|unfavou?rable|defavorable|nie|hayir"
     r"|abgelehnt|ablehnung|absage|abgesagt|verweigert|nein|falsch|ausgefallen|ausfall|schlecht|negativ)"
 )
 OPEN_VALUES = (
@@ -209,6 +274,9 @@ TELLING_VALUES = (
     {"soltero", "soltera", "casado", "casada", "divorciado", "divorciada", "viudo", "viuda", "union libre",
      "pareja de hecho", "separado", "separada", "otro"},
     {"celibataire", "marie", "mariee", "divorce", "divorcee", "veuf", "veuve", "pacse", "pacsee", "concubinage"},
+    {"kobieta", "mezczyzna", "zena", "muz", "kvinna", "kvinde", "kvinne", "mand", "mann", "man", "nainen", "mies",
+     "kadin", "erkek", "no", "ferfi", "femeie", "barbat", "inne", "annat"},
+    {"男", "女", "男性", "女性", "その他", "남", "여", "남성", "여성", "м", "ж", "муж", "жен", "мужской", "женский"},
     {"catholic", "protestant", "muslim", "jewish", "hindu", "buddhist", "christian", "sikh", "none", "other", "atheist",
      "evangelisch", "katholisch", "roemisch-katholisch", "muslimisch", "juedisch", "konfessionslos", "sonstige"},
     {
@@ -219,8 +287,13 @@ TELLING_VALUES = (
 UNSPECIFIC = {"other", "unknown", "joint", "sonstige", "unbekannt", "keine angabe"}
 YES_NO = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"wahr", "falsch"},
           {"oui", "non"}, {"si", "no"}, {"sì", "no"}, {"sí", "no"}, {"sim", "nao"}, {"sim", "não"}, {"ja", "nee"},
-          {"vrai", "faux"}, {"vero", "falso"}, {"verdadero", "falso"}, {"はい", "いいえ"})  # fmt: skip
-YES = ("yes", "y", "true", "t", "ja", "j", "wahr", "oui", "si", "sì", "sí", "sim", "vrai", "vero", "verdadero", "はい")
+          {"vrai", "faux"}, {"vero", "falso"}, {"verdadero", "falso"}, {"はい", "いいえ"}, {"tak", "nie"},
+          {"ano", "ne"}, {"áno", "nie"}, {"igen", "nem"}, {"kyllä", "ei"}, {"evet", "hayır"}, {"да", "нет"},
+          {"da", "nu"}, {"是", "否"}, {"예", "아니요"})  # fmt: skip
+YES = (
+    "yes", "y", "true", "t", "ja", "j", "wahr", "oui", "si", "sì", "sí", "sim", "vrai", "vero", "verdadero", "はい",
+    "tak", "ano", "áno", "igen", "kyllä", "evet", "да", "da", "是", "예",
+)  # fmt: skip
 MOST_TAILS = 3
 #: Two groups of a yes-or-no attribute: its column, what it is called, and what it is not.
 PAIRS = (
@@ -246,7 +319,7 @@ def plain(name: str) -> str:
     >>> plain("KreditHöhe (EUR)"), plain("Staatsangehörigkeit"), plain("loanAmount")
     ('kredit_hoehe_eur', 'staatsangehoerigkeit', 'loan_amount')
     """
-    return re.sub(r"[^0-9a-z]+", "_", _ascii(apart(name)).lower()).strip("_")
+    return re.sub(r"[^0-9a-z]+", "_", _ascii(apart(as_latin(name))).lower()).strip("_")
 
 
 def folded(value: str) -> str:
@@ -263,6 +336,29 @@ def apart(name: str) -> str:
     return re.sub(r"(?<=[^\W\d_A-ZÄÖÜ])(?=[A-ZÄÖÜ])|(?<=[0-9])(?=[A-ZÄÖÜ])", "_", name.strip())
 
 
+def names_people(name: str) -> bool:
+    """Whether a column is called as one of people's names, as :func:`plain` gives it: no value of it is a code.
+
+    >>> names_people("surname"), names_people("first_nm"), names_people("anrede"), names_people("product_name")
+    (True, True, False, False)
+    """
+    return role_of(name) == "protected_proxy" and any(re.fullmatch(PEOPLES_NAMES, each) for each in spellings(name))
+
+
+def outcome_names(name: str) -> list[str]:
+    """The ways to read a name that may be an outcome's: as it is, spelled out, and without the mark of a code.
+
+    >>> outcome_names("aprv_ind")
+    ['aprv_ind', 'aprv', 'approved_ind', 'approved']
+    """
+    found: list[str] = []
+    for each in (name, spelled_out(name)):
+        found += [each, re.sub(f"{OUTCOME_TAILS}$", "", each)]
+    if re.fullmatch(f"dec{OUTCOME_TAILS}", name):
+        found.append("decision")
+    return list(dict.fromkeys(found))
+
+
 def role_of(name: str) -> str:
     """The role of a name as :func:`plain` gives it, by :data:`ROLES`; empty if no rule knows it.
 
@@ -271,9 +367,20 @@ def role_of(name: str) -> str:
     >>> role_of("race_cd"), role_of("sexcode"), role_of("age_of_account"), role_of("vehicle_age")
     ('protected', 'protected', '', '')
     """
-    if re.fullmatch(OF_THINGS, name):
+    names = spellings(name)
+    if any(re.fullmatch(OF_THINGS, each) for each in names):
         return ""
-    return next((role for each in _spellings(name) if (role := _known_role(each))), "")
+    return next((role for each in names if (role := _known_role(each))), "")
+
+
+def role_in_other_scripts(name: str) -> str:
+    """The role of a name in letters of another script, as the file has it; empty if no rule knows it.
+
+    >>> role_in_other_scripts("性別"), role_in_other_scripts("Дата рождения"), role_in_other_scripts("сумма")
+    ('protected', 'protected', '')
+    """
+    bare = "_".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return next((role for role, names in OTHER_SCRIPTS.items() if bare in names.split()), "")
 
 
 def attribute_of(name: str) -> str:
@@ -285,7 +392,7 @@ def attribute_of(name: str) -> str:
     return next(
         (
             attribute
-            for each in _spellings(name)
+            for each in spellings(name)
             for attribute, words in ATTRIBUTES
             if re.fullmatch(f"(.*_)?({words})", each)
         ),
@@ -293,8 +400,13 @@ def attribute_of(name: str) -> str:
     )
 
 
-def _spellings(name: str) -> list[str]:
-    """A name, then without whose it is, then without its tails one after the other."""
+def spellings(name: str) -> list[str]:
+    """A name, then without whose it is and without its tails, one after the other; then the same spelled out."""
+    longer = spelled_out(name)
+    return [*_shorter(name), *(_shorter(longer) if longer != name else ())]
+
+
+def _shorter(name: str) -> list[str]:
     found = [name]
     for _ in range(MOST_TAILS):
         for ends in (WHOSE, TAILS):

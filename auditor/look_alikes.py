@@ -25,6 +25,18 @@ LATIN: Mapping[str, str] = {
 _ALIKE = str.maketrans({**LATIN, **_SIGNS})
 
 
+def as_latin(text: str) -> str:
+    """A text in which letters that only look Latin are, where it has Latin ones beside them and no others.
+
+    >>> as_latin("s\u0435x") == "sex", as_latin("\u043f\u043e\u043b") == "\u043f\u043e\u043b"
+    (True, True)
+    """
+    if text.isascii() or not any(each.isascii() and each.isalpha() for each in text):
+        return text
+    latin = text.translate(_ALIKE)
+    return latin if latin.isascii() else text
+
+
 def look_alikes(groups: Mapping[Any, int], where: str) -> Iterator[str]:
     """A line for each lot of groups that may be one, and for each that is written in letters that only look Latin."""
     alike: dict[str, list[str]] = {}

@@ -13,13 +13,14 @@ import polars as pl
 
 from auditor.applications import repeats_in
 from auditor.column_guesses import ColumnGuess, guess_columns
-from auditor.column_meanings import field_of, is_flag, outcome_field
+from auditor.column_meanings import field_of, label_of, outcome_field
 from auditor.column_roles import id_reasons, is_index, outcome_of, recognised_in, without_use
-from auditor.column_words import GROUP_NAMES, attribute_of, plain
+from auditor.column_words import attribute_of
+from auditor.indicator_columns import group_of, indicators_in
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
-from auditor.recognition import Recognised, without_examples
+from auditor.recognition import Recognised, with_forms, without_examples
 from auditor.tables import Reading, Table, as_table
 from auditor.tables.parquet import INDEX
 
@@ -70,36 +71,30 @@ def propose(
     frame = pl.DataFrame([guess.values for guess in guesses.values()])
     recognised = recognised_in(table, frame)
     roles = {column: found.role for column, found in recognised.items()}
-    excluded = without_use(frame, roles)
+    masked = frozenset(column for column, found in recognised.items() if found.masked)
+    excluded = without_use(frame, roles, masked)
     excluded |= {column: "numbers the rows" for column in frame.columns if is_index(table, column)}
     excluded |= {column: "the index of a pandas table" for column in frame.columns if column == INDEX}
     left = [column for column in frame.columns if column not in excluded]
     outcome = outcome_of(frame, left, roles)
-    for column in left:
-        if column != outcome and roles[column] == "outcome":
-            few = "one value, and empty cells, of which nothing says what they mean"
-            many = "has too many values for an outcome"
-            one = frame[column].drop_nulls().n_unique() < 2
-            excluded[column] = f"may repeat the outcome {outcome!r}" if outcome else few if one else many
-        elif roles[column] == "identifier":
-            excluded[column] = "identifies a person"
-        elif roles[column] == "shared id":
-            excluded[column] = 'looks like an id and repeats often: role = "id" with the key repeats would make it one'
+    excluded |= _without_part(frame, left, roles, outcome)
     ids = sorted((column for column in left if roles[column] == "id"), key=lambda each: bool(repeats_in(table, each)))
     for column in ids[1:]:
         excluded[column] = f"identifies rows, as {ids[0]!r} does"
-    races = [column for column in left if plain(column) in GROUP_NAMES and is_flag(frame[column])]
-    if len(races) < 2:
-        races = []
+    indicators = indicators_in(frame, [column for column in left if column not in excluded])
+    first = {columns[0]: attribute for attribute, columns in indicators.items()}
+    later = {column for columns in indicators.values() for column in columns[1:]}
     fields: list[Field] = []
     why: list[list[str]] = []
     for column in left:
-        if column in excluded or column in races[1:]:
+        if column in excluded or column in later:
             continue
         told = _told(guesses[column], recognised[column])
-        if column in races:
-            groups = {item: GROUP_NAMES[plain(item)] for item in races}
-            fields.append(Field(name="race", label="Race", role="protected", type="category", one_of=groups))
+        if column in first:
+            attribute = first[column]
+            groups = {item: group_of(item) for item in indicators[attribute]}
+            label = label_of(attribute)
+            fields.append(Field(name=attribute, label=label, role="protected", type="category", one_of=groups))
         elif column == outcome:
             item, said = outcome_field(frame[column])
             told += said
@@ -109,7 +104,11 @@ def propose(
             told = id_reasons(table, column)
         else:
             role = roles[column] if roles[column] not in ("outcome", "id") else "predictor"
-            fields.append(_with_guess(field_of(frame[column], role), guesses[column]))
+            item = field_of(frame[column], role)
+            # Text about people is text: whoever checks a proposal sees none of it before saying what it is.
+            if recognised[column].hidden:
+                item = replace(item, type="text", words={})
+            fields.append(_with_guess(item, guesses[column]))
         why.append(told)
     named = _distinct(_as_packs_call_them(fields))
     excluded |= {column: f"{what}: cannot be used" for column, (what, _) in table.unreadable.items()}
@@ -128,10 +127,33 @@ def propose(
     return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines}, recognised)
 
 
+def _without_part(
+    frame: pl.DataFrame, columns: Sequence[str], roles: Mapping[str, str], outcome: str | None
+) -> dict[str, str]:
+    """Columns of the kinds of which a mapping has no field: further outcomes, what identifies a person, shared ids."""
+    found: dict[str, str] = {}
+    for column in columns:
+        if column != outcome and roles[column] == "outcome":
+            few = "one value, and empty cells, of which nothing says what they mean"
+            many = "has too many values for an outcome"
+            one = frame[column].drop_nulls().n_unique() < 2
+            found[column] = f"may repeat the outcome {outcome!r}" if outcome else few if one else many
+        elif roles[column] == "identifier":
+            found[column] = "identifies a person"
+        elif roles[column] == "shared id":
+            found[column] = 'looks like an id and repeats often: role = "id" with the key repeats would make it one'
+    return found
+
+
 def _told(guess: ColumnGuess, role: Recognised) -> list[str]:
-    """The reasons of a column; of one that is masked without the values they quote, but for words for "no value"."""
+    """The reasons of a column; of one that is masked without the values they quote, but for words for "no value".
+
+    A text that hardly any two rows share may be a number of somebody's own: then its form is quoted.
+    """
     if not role.masked:
-        return list(guess.reasons)
+        values = guess.values.drop_nulls()
+        own = values.dtype == pl.String and values.n_unique() * 2 > len(values)
+        return [with_forms(line) for line in guess.reasons] if own else list(guess.reasons)
     return [line if line in guess.about_missing else without_examples(line) for line in guess.reasons]
 
 

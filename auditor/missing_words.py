@@ -28,6 +28,18 @@ WORDS = frozenset(
         "k. a.",
         "keine angabe",
         "ohne angabe",
+        # What a spreadsheet writes instead of a value that it could not work out.
+        "#ref!",
+        "#value!",
+        "#div/0!",
+        "#name?",
+        "#num!",
+        "#null!",
+        "#wert!",
+        "#bezug!",
+        "#nv",
+        "#zahl!",
+        "#valeur!",
     )
 )
 #: In a column of text these may be values, and are proposed only as programs write them.
@@ -51,4 +63,7 @@ def is_missing_word(text: str, *, number: bool = False) -> bool:
     There ``Exempt`` is what reporting under the Home Mortgage Disclosure Act writes for figures that need not be given.
     """
     bare = text.strip()
+    # A column too narrow for its dates and numbers shows signs of number, and so does what was copied from it.
+    if len(bare) > 3 and set(bare) == {"#"}:
+        return True
     return bare.lower() in WORDS or bare in AS_WRITTEN or (number and bare.lower() in BESIDE_NUMBERS)

@@ -122,7 +122,13 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
         The decimal mark the rest of the file suggests, for ``1,234`` and ``1.234``, which say nothing themselves.
     """
     if spelled_plainly(text.replace("−", "-") for text in texts):
-        return FormGuess(form=PLAIN_FORM, why=_supposed_point(texts))
+        supposed = _supposed_point(texts)
+        if not supposed or decimal != ",":
+            return FormGuess(form=PLAIN_FORM, why=supposed)
+        # Elsewhere in the file commas part decimals, so these points hardly do.
+        why = "'.' before three digits is taken for a mark between thousands, as the rest of the file is written"
+        form = NumberForm(decimal=",", thousands=".")
+        return FormGuess(form=form, why=f"{_told(form)}; {why}")
     if (worded := _worded(texts, decimal)) is not None:
         return worded
     found = {text: WRITTEN.fullmatch(_evenly(text)) for text in texts if len(text) <= MAX_CHARACTERS}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from auditor.column_words import ADVERSE_NAMES, FAVOURABLE_NAMES, plain
+from auditor.column_words import ADVERSE_NAMES, FAVOURABLE_NAMES, outcome_names, plain
 from auditor.mappings import Field, Value, code_of, written
 from auditor.number_forms import PLAIN
 
@@ -76,7 +76,8 @@ def outcome_sides(item: Field, values: Mapping[float | str, str]) -> OutcomeSide
     found = {side: tuple(sorted(values[one] for one in values if sides.get(one) is side)) for side in (True, False)}
     coded = not item.words and all(PLAIN.fullmatch(each) for side in found.values() for each in side)
     name = item.column or item.name
-    meant = next((side for side, names in NAMES if re.fullmatch(names, plain(name))), None)
+    readings = outcome_names(plain(name))
+    meant = next((side for side, names in NAMES if any(re.fullmatch(names, each) for each in readings)), None)
     why, doubtful = "", False
     if item.favourable is None:
         why, doubtful = "no key of the mapping says so, and 'yes' is the favourable side then", True

@@ -18,6 +18,7 @@ MOST_BELOW = 20  # lines that stand below a table at most
 TOTAL = re.compile(
     r"((grand |sub[- ]?)?(totals?|sum)|(zwischen|end|gesamt)?summe|gesamt(ergebnis)?|suma|somme|average|mean|count"
     r"|durchschnitt|mittelwert|(sous-)?total(e|es|is)?( g[eé]n[eé]ral(e|es)?| geral| complessivo)?|suma total|subtotaal"
+    r"|te?rl|tlr|ftr|trailer|footer|eof|end[ -]of[ -](file|report|data)|record[ _-]?count|ende|fin de (fichier|archivo)"
     r"|totaal|razem|celkem|yhteens[aä]|itogo|итого|всего|toplam|合計|総計|小計|平均|合计|总计|總計)"
     r" ?:?( ?\([^()]{1,20}\)| [0-9][0-9.,]*)?",
     re.I,
@@ -77,8 +78,8 @@ def record_in_header(records: Sequence[Record]) -> str:
     It is as wide as the others, no column of numbers has text there, and there is either a number above numbers or a
     text that its column holds again. Numbers that count on from cell to cell (0, 1, 2 or years) are names.
     """
-    first = ["" if cell is None else str(cell).strip() for cell in (records[0][1] if records else ())]
-    rows = [[str(cell).strip() if holds(cell) else "" for cell in cells] for _, cells in records[1:] if len(cells) > 1]
+    first = ["" if cell is None else _unmarked(cell) for cell in (records[0][1] if records else ())]
+    rows = [[_unmarked(cell) if holds(cell) else "" for cell in cells] for _, cells in records[1:] if len(cells) > 1]
     # The names written once more, as files put together have them, are no sign of a record.
     rows = [row for row in rows if row != first]
     widths = Counter(map(len, rows))
@@ -96,6 +97,11 @@ def record_in_header(records: Sequence[Record]) -> str:
         elif cell and cell in below:
             reason = reason or f"{_cut(cell)} stands again in column {at + 1}"
     return "" if _counts_on([cell for cell in first if NUMBER_LIKE.fullmatch(cell)], len(first)) else reason
+
+
+def _unmarked(cell: Any) -> str:
+    """The text of a cell without the mark of order that files put together have in their middle."""
+    return str(cell).strip().strip("\ufeff").strip()
 
 
 def numbers_as_names(cells: Sequence[Any]) -> str:

@@ -20,6 +20,10 @@ SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an .xls workbook", b"%PDF": "a PDF", b"BZh": "bzip2 data", b"\xfd7zXZ": "xz data",
     b"\xff\xfe\x00\x00": "text in UTF-32", b"\x00\x00\xfe\xff": "text in UTF-32", b"SQLite format 3": "a database",
 }  # fmt: skip
+#: How a file is to be called that can be read by another name.
+NAMED = {
+    "gzip data": ".csv.gz", "a Parquet file": ".parquet", "a ZIP archive or an Excel workbook": ".zip or .xlsx",
+}  # fmt: skip
 #: How text begins that is not a table of delimited fields.
 MARKUP = (
     (re.compile(rb"\s*<(!doctype|html|table|head|\?xml|style|div|meta)\b", re.I), "HTML or XML"),
@@ -55,6 +59,11 @@ PLACES_SHOWN = 3
 NO_CHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 _BAD = re.compile("[\udc80-\udcff]+")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
+TWO_FILES = 10  # places in another encoding for one in UTF-8, up to which there are two in a file
+MIXED = (
+    "; {count:,} other characters are UTF-8 and become two or three letters each: "
+    "write the parts of the file in one encoding"
+)
 READABLE = "UTF-8 in every cell, or the column left out of the mapping"
 
 
@@ -100,7 +109,8 @@ def as_utf8(raw: bytes, where: str, reading: Reading) -> Decoded:
     """
     for signature, name in SIGNATURES.items():
         if raw.startswith(signature):
-            raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
+            other = f", or a name that ends in {NAMED[name]}" if name in NAMED else ""
+            raise DataError(where, f"is {name}, not CSV", f"text, its fields separated by commas{other}")
     for begins, name in MARKUP:
         if begins.match(raw.removeprefix(codecs.BOM_UTF8)[:HEAD_BYTES]):
             raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
@@ -217,7 +227,10 @@ def likely_encoding(raw: bytes) -> tuple[str, str]:
     name, shown = _told_encoding(raw, bad.first)
     if not name:
         return "", ""
-    return name, f"encoding: byte 0x{raw[bad.first]:02x} in line {line} is not UTF-8; {name} reads {shown!r} there"
+    said = f"encoding: byte 0x{raw[bad.first]:02x} in line {line} is not UTF-8; {name} reads {shown!r} there"
+    # Text in one encoding is UTF-8 beyond ASCII hardly ever: many such places are another file's.
+    mixed = name not in SCRIPTS and TWO_FILES * bad.others >= bad.runs and bad.others > 1
+    return name, said + (MIXED.format(count=bad.others) if mixed else "")
 
 
 def _told_encoding(raw: bytes, place: int) -> tuple[str, str]:

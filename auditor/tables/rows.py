@@ -243,14 +243,15 @@ def _no_record(cells: Sequence[Any], again: Sequence[str]) -> str:
         return BLANK
     first = cells[0]
     # The cells of a million records are looked at once: most differ from the names in the first of them.
-    if again and isinstance(first or "", str) and _bare(first) == again[0]:
-        said = [_bare(cell) for cell in cells]
+    if again and isinstance(first or "", str) and bare(first) == again[0]:
+        said = [bare(cell) for cell in cells]
         if said[: len(again)] == again and not any(said[len(again) :]):
             return NAMES
     return DRAWN if is_rule(cells) else ""
 
 
-def _bare(cell: Any) -> str:
+def bare(cell: Any) -> str:
+    """The text of a cell without what nobody sees around it."""
     return "" if cell is None else unicodedata.normalize("NFC", str(cell).strip().strip(UNSEEN).strip())
 
 
@@ -276,10 +277,27 @@ def _misfit(
     if likely > start and len(places) < 2:
         return _or_below(found, sheet, start, likely)
     below = [cells for _, cells in islice(rest, MOST_BELOW + 1) if any(map(holds, cells))]
+    if not places and len(below) > 1 and all(len(each) == len(cells) for each in below):
+        return _all_misfit(found, [cells, *below], names)
     if places and len(below) < MOST_BELOW and all(len(cells) != len(names) for cells in below):
         why = f"{found.expected}; if it stands below the table, last = {places[-1]} under [reading]"
         return DataError(found.where, found.what, why)
     return found
+
+
+def _all_misfit(error: DataError, records: Sequence[Sequence[Any]], names: Sequence[str]) -> DataError:
+    """The same error of records that are all longer or all shorter than the header, with what may have made them so."""
+    width, wanted = len(records[0]), len(names)
+    cause = (
+        "a name for every field (some programs leave out that of the row numbers), or quotes around numbers with commas"
+    )
+    if width < wanted:
+        empty = not any(names[width:])
+        without = f"a header without the {counted(wanted - width, 'empty name')} at its end"
+        cause = without if empty else "quotes around names with commas"
+    elif not any(holds(cell) for cells in records for cell in cells[wanted:]):
+        cause = f"a header that ends with {counted(width - wanted, 'delimiter')} more, as the records do"
+    return DataError(error.where, f"{error.what}, as the records after it have", f"{error.expected}: {cause}")
 
 
 def _otherwise_separated(

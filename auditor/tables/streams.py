@@ -16,11 +16,11 @@ from pathlib import Path
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.reading_guesses import holds, is_filled, numbers_as_names
+from auditor.reading_guesses import RULES, holds, is_filled, is_rule, numbers_as_names
 from auditor.tables.encodings import SIGNATURES, likely_encoding, named_encoding
 from auditor.tables.packed import Digest, opened
-from auditor.tables.rows import BLOCK_ROWS, counted, given_names
-from auditor.tables.table import NO_HEADER, Limits, Reading, Table, check_header
+from auditor.tables.rows import BLOCK_ROWS, bare, counted, given_names
+from auditor.tables.table import NO_HEADER, UNSEEN, Limits, Reading, Table, check_header
 from auditor.tables.text import (
     DELIMITERS,
     SAMPLE_BYTES,
@@ -152,14 +152,16 @@ def _kept(
 ) -> Iterator[tuple[int, list[str]]]:
     """Records of the header's length; blank lines and the names once more are none."""
     width, first = len(names), names[0]
+    unlike = RULES.union(UNSEEN)
     for line, cells in records:
         if last and line > last:
             return
         # Nearly all of a million records are told from blank lines and from the names by their first cell.
-        if len(cells) == width and cells[0] not in ("", first) and not cells[0].isspace() and cells[0].strip() != first:
+        head = cells[0] if cells else ""
+        if len(cells) == width and head and head[0] not in unlike and not head.isspace() and head.strip() != first:
             yield line, cells
             continue
-        if not any(map(holds, cells)) or (cells[0].strip() == names[0] and [each.strip() for each in cells] == names):
+        if not any(map(holds, cells)) or is_rule(cells) or [bare(each) for each in cells] == names:
             continue
         if len(cells) != width:
             expected = f"{width}, as in the header, line {start}"

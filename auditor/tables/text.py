@@ -48,6 +48,8 @@ SEPARATED = re.compile(r"\w( {2,}|[,;|^#~:/\t\x01\x1f])\w.*\1\w")
 SURE_ROWS, MAX_NUMBER = 200, 40  # rows of a column that are looked at, characters of a number
 SURE = re.compile(r"[^0-9.,]{0,4}[0-9]+([.,])([0-9]{1,2}|[0-9]{4,})[^0-9.,]{0,8}")
 
+AMONG = re.compile(r"-?[0-9]{1,3}(\.[0-9]{3})*|-?[0-9]{1,3}(,[0-9]{3})*")
+
 
 def parse_text(
     raw: bytes, *, where: str, limits: Limits = LIMITS, reading: Reading | None = None, tabs: bool = False
@@ -75,6 +77,8 @@ def parse_text(
             f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file with one "
             "of the delimiters that are read: , ; | and the tab"
         )
+    elif said := about_signs(table.frame.columns, delimiter):
+        notes.append(said)
     if reading.delimiter:
         notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
     table = without_guards(table)
@@ -140,7 +144,36 @@ def _sure_mark(column: pl.Series) -> str:
     texts = column.drop_nulls().head(SURE_ROWS).str.strip_chars().to_list()
     found = [SURE.fullmatch(text) if len(text) <= MAX_NUMBER else None for text in texts]
     marks = {match[1] for match in found if match is not None}
-    return marks.pop() if len(marks) == 1 and None not in found else ""
+    if len(marks) == 1 and None not in found:
+        return marks.pop()
+    # "0.037" has no thousands, and "20.000.000" no decimals.
+    short = [text for text in texts if len(text) <= MAX_NUMBER]
+    if len(short) == len(texts) and texts and all(AMONG.fullmatch(text) for text in texts):
+        below = {text.lstrip("-")[1] for text in texts if text.lstrip("-").startswith(("0.", "0,"))}
+        grouped = {"," if text.count(".") > 1 else "." for text in texts if text.count(".") > 1 or text.count(",") > 1}
+        sure = below | grouped
+        return sure.pop() if len(sure) == 1 else ""
+    return ""
+
+
+def about_signs(names: Sequence[str], delimiter: str) -> str:
+    """What is to be said of signs that stand around every name, as ``'id'`` or ``id~|~sex``; empty if none do.
+
+    >>> about_signs(["id~", "~sex~", "~age"], "|")
+    "the fields seem to be separated by '~|~': the signs beside '|' are kept as part of names and values"
+    """
+    if len(names) > 1 and all(len(name) > 1 and name[0] == name[-1] == "'" for name in names):
+        return (
+            'every name stands between \' signs, which are kept, as those of the values are: expected "…" around fields'
+        )
+    ends = {name[-1:] for name in names[:-1]}
+    begins = {name[:1] for name in names[1:]}
+    both = ends | begins
+    if len(names) < 2 or len(both) != 1 or not (sign := both.pop()) or sign.isalnum() or sign in "\"'()[]_ ":
+        return ""
+    whole = f"{sign}{delimiter}{sign}"
+    kept = f"the signs beside {delimiter!r} are kept as part of names and values"
+    return f"the fields seem to be separated by {whole!r}: {kept}"
 
 
 def without_guards(table: Table) -> Table:

@@ -14,10 +14,12 @@ import polars as pl
 from auditor.column_guesses import guess_columns
 from auditor.column_meanings import is_flag
 from auditor.column_roles import recognised_in
+from auditor.column_words import names_people, plain
 from auditor.mappings import codes_of
-from auditor.recognition import DATE, MASK, Recognised
+from auditor.people_in_columns import LONGEST, PERSON
+from auditor.recognition import DATE, MASK, Recognised, form_of
 from auditor.tables import Table
-from compliance.registry.columns import SHOWN_CHARACTERS, form_of
+from compliance.registry.columns import SHOWN_CHARACTERS
 
 SAMPLES = 3
 MOST_CODES = 20
@@ -89,7 +91,7 @@ def _facts(raw: pl.Series, guessed: pl.Series, role: Recognised) -> ColumnFacts:
     codes: list[tuple[str, int | None]] = []
     more = 0
     few = distinct <= MOST_CODES or (shared and not guessed.dtype.is_numeric())
-    if counted is not None and few and not _says_who(role):
+    if counted is not None and few and not (_says_who(role) or names_people(plain(raw.name))):
         rows = sorted(counted.iter_rows(), key=lambda row: (-row[1], str(row[0])))
         listed = [row for row in rows[:MOST_CODES] if not _somebodys(row, role)]
         for value, count in listed:
@@ -117,15 +119,16 @@ def _kind(guessed: pl.Series, *, shared: bool) -> str:
 
 
 def _says_who(role: Recognised) -> bool:
-    return role.role in ("identifier", "id", "shared id")
+    return role.hidden or role.role in ("identifier", "id", "shared id")
 
 
 def _somebodys(row: tuple[Any, int], role: Recognised) -> bool:
-    """Whether a value of a masked column may be somebody's own: a name that few share, a birth date."""
+    """Whether a value of a masked column may be somebody's own: a name that few share, a full name, a birth date."""
     value, count = row
     if role.role == "protected":
         return DATE.fullmatch(str(value)) is not None
-    return role.role == "protected_proxy" and count < SMALL
+    named = isinstance(value, str) and len(value) <= LONGEST and PERSON.fullmatch(value.strip()) is not None
+    return role.role == "protected_proxy" and (count < SMALL or named)
 
 
 def _samples(raw: pl.Series, guessed: pl.Series, role: Recognised, *, shared: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import polars as pl
 from auditor.exceptions import DataError
 from auditor.mapping_files import mapping_from, reading_from
 from auditor.mappings import DataMapping
-from auditor.recognition import MASK
+from auditor.recognition import MASK, form_of
 from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
@@ -68,17 +68,6 @@ def masked_preview(
             ]
         )
     return lines
-
-
-def form_of(value: Any) -> str:
-    """The form of a value and nothing of what it says: letters as ``x`` and ``X``, digits as ``9``."""
-    if value is None:
-        return "–"
-    letters = (
-        "X" if each.isupper() else "x" if each.isalpha() else "9" if each.isalnum() else each
-        for each in str(value)[:SHOWN_CHARACTERS]
-    )
-    return "".join(letters)
 
 
 def shown_as_they_are(mapping: DataMapping) -> list[str]:

@@ -26,3 +26,19 @@ def messy_csv(rows: int = 120) -> bytes:
             f"called on day {number} about papers;{decided}"
         )
     return ("\n".join(lines) + "\n").encode()
+
+
+def core_extract(rows: int = 90) -> bytes:
+    """As a core banking system writes it, made up: a header and a trailer record, short names, notes on people."""
+    lines = ["HDR|20261130|LOANS", "ACCT_NO|CUSTRACE|GNDR_CD|BRTH_DT|ADDR_LN|AMT|OFFICER|MEMO|APP_DT|DEC_CD"]
+    for number in range(rows):
+        amount = f"{1 + number % 9},{number * 37 % 1000:03d}.50"
+        note = ("called Mrs. Okafor about papers", "ok", "")[number % 3]
+        officer = ("Anna Schmidt", "Omar Haddad", "Li Wei")[number % 3]
+        day = (f"2026-0{1 + number % 9}-11", f"0{1 + number % 9}/11/2026")[number % 2]
+        decided = "APP" if number % 3 or number % 4 else "DEC"
+        lines.append(
+            f"{number:010d}|{'WB'[number % 2]}|{'MF'[number // 2 % 2]}|{1 + number % 12:02d}{1 + number % 28:02d}"
+            f"{1950 + number % 40}|{number + 1} High Street|{amount}|{officer}|{note}|{day}|{decided}"
+        )
+    return ("\n".join([*lines, f"TRL|{rows}"]) + "\n").encode()

@@ -9,6 +9,7 @@ import pytest
 from auditor.exceptions import DataError
 from auditor.proposals import proposed
 from auditor.tables import read_table
+from auditor.tables.encodings import likely_encoding
 
 WESTERN = "id,name\n" + "".join(f"{n},{name}\n" for n, name in enumerate(["Müller", "José", "für", "Núñez", "Søren"]))
 POLISH = "id,płeć\n1,mężczyzna\n2,kobieta\n3,żółć\n"
@@ -95,3 +96,11 @@ def test_cells_written_for_spreadsheets_to_leave_alone_lose_their_guard(tmp_path
 )
 def test_columns_aligned_by_blanks_are_said(tmp_path: Path, body: str) -> None:
     assert any("several blanks between words" in note for note in read_table(file_of(tmp_path, body.encode())).notes)
+
+
+def test_two_encodings_in_one_file_are_said() -> None:
+    utf8, windows = ("".join(f"{at},J\u00f6rg,M\n" for at in range(9)).encode(each) for each in ("utf-8", "cp1252"))
+    name, why = likely_encoding(b"id,name,sex\n" + utf8 + windows)
+    assert name == "cp1252"
+    assert "; 9 other characters are UTF-8 and become two or three letters each: write the parts" in why
+    assert "UTF-8 and become" not in likely_encoding(b"id,name,sex\n" + windows)[1]
