@@ -52,7 +52,7 @@ WIRES = [
     (Fault(wire="reset"), "the connection broke|the answer broke off"),
     (Fault(wire="half"), "the answer broke off or is not valid HTTP"),
     (Fault(wire="long length"), "the answer broke off or is not valid HTTP"),
-    (Fault(wire="short length"), "the answer is not valid JSON"),
+    (Fault(wire="short length"), "the answer is not valid JSON|more came than one whole answer"),
     (Fault(wire="wrong json"), "the answer is not valid JSON"),
     (Fault(wire="status", code=200, content={"choices": []}), r"choices\[0\] is missing"),
     (Fault(wire="status", code=200, content=b"<html>Please log in</html>"), "the answer is not valid JSON"),
