@@ -139,7 +139,8 @@ def _any_form(mark: str) -> str:
     Backslashes in a row are one mark: each by itself, they could be shared out in too many ways.
     """
     if mark.startswith("\\"):
-        return rf"\\{{{len(mark)},{8 * len(mark)}}}"
+        one = r"(?:\\(?:(?:u00|x)5[cC])?|%(?:25){0,2}5[cC]|&#(?:0{0,4}92|[xX]0{0,4}5[cC]);?)"
+        return f"{one}{{{len(mark)},{8 * len(mark)}}}"
     code, own = ord(mark), r"\\{0,4}" + re.escape(mark)
     in_hex = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{code:02x}")
     return rf"(?:{own}|\\{{1,4}}(?:u00|x){in_hex}|%(?:25){{0,2}}{in_hex}|&#(?:0{{0,4}}{code}|[xX]0{{0,4}}{in_hex});?)"

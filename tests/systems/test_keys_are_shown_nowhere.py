@@ -71,7 +71,9 @@ def test_every_form_in_which_a_server_may_echo_a_key_is_taken_out(secret: str, a
 
 @given(
     secret=st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40),
-    ways=st.lists(st.sampled_from(["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\\\u{1:04x}", "%{1:02X}", "&#{1};", "&#x{1:x};"])),
+    ways=st.lists(
+        st.sampled_from(["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\\\u{1:04x}", "%{1:02X}", "&#{1};", "&#x{1:x};"])
+    ),
 )
 def test_a_key_is_taken_out_whichever_of_its_marks_are_escaped(secret: str, ways: list[str]) -> None:
     scrub = Scrubber()
