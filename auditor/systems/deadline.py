@@ -87,7 +87,7 @@ class TimedStream:
         self.spent = False
 
     def get_extra_info(self, info: str) -> Any:
-        """What the library asks of a connection; one with something to be read before anybody asked is not used again."""
+        """What the library asks of a connection; one that speaks before anybody asks is not used again."""
         return (info == "is_readable" and self.spent) or self._stream.get_extra_info(info)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:

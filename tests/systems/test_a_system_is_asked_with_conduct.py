@@ -326,3 +326,21 @@ def test_a_breaker_lets_one_try_after_a_rest_and_closes_on_an_answer() -> None:
     now[0] = 20.0
     assert breaker.may_ask() is None
     assert "1 rests between them" in breaker.bad("500")
+
+
+@pytest.mark.parametrize("told", ["0", "-3", "Thu, 01 Jan 1998 00:00:00 GMT", "soon", "nan", "inf", "1e999", ""])
+def test_a_wait_that_is_over_already_is_no_leave_to_ask_at_once(store: RequestStore, told: str) -> None:
+    waits: list[float] = []
+    busy = first(3, Fault(wire="status", code=429, headers={"Retry-After": told}))
+    with answering(faults=busy) as server, endpoint(server.url, store, waits=waits.append) as system:
+        assert system.ask([Request(prompt="p")])[0].text
+    assert len(waits) == 3
+    assert all(wait > 0 for wait in waits)
+    assert len(set(waits)) == 3  # drawn, each below another ceiling
+
+
+@pytest.mark.parametrize("code", [507, 520, 521, 522, 524, 530, 599])
+def test_what_stands_before_a_server_and_is_broken_may_pass(store: RequestStore, code: int) -> None:
+    passing = first(1, Fault(wire="status", code=code, content=b"<html>x</html>"))
+    with answering(faults=passing) as server, endpoint(server.url, store, waits=lambda _: None) as system:
+        assert system.ask([Request(prompt="p")])[0].text

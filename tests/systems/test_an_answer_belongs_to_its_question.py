@@ -19,16 +19,19 @@ def chat(text: str) -> bytes:
 
 
 def texts(folder: Path, reply: Reply, *, questions: int = 3) -> list[str]:
-    with raw_server(reply) as server, new_store(folder) as store:
-        with endpoint(server.url, store, waits=lambda _: None, tries=2, concurrency=1) as system:
-            asked = [Request(prompt=f"p{number}") for number in range(questions)]
-            return [answer.text for question in asked for answer in system.ask([question])]
+    with (
+        raw_server(reply) as server,
+        new_store(folder) as store,
+        endpoint(server.url, store, waits=lambda _: None, tries=2, concurrency=1) as system,
+    ):
+        asked = [Request(prompt=f"p{number}") for number in range(questions)]
+        return [answer.text for question in asked for answer in system.ask([question])]
 
 
 @pytest.mark.parametrize(
     "framed",
     [
-        lambda body: plain(body),
+        plain,
         lambda body: (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
         ),

@@ -90,9 +90,11 @@ def test_a_key_longer_than_what_is_shown_of_a_fault_is_not_cut_and_shown(tmp_pat
     (tmp_path / "key").write_text(long)
     broken = f"HTTP/1.1 200 OK\r\nX {long}\r\n\r\n".encode()
     with raw_server(lambda *_: (broken, False)) as server, new_store(tmp_path) as store:
-        with endpoint(server.url, store, tries=1, key_file=str(tmp_path / "key")) as system:
-            with pytest.raises(Paused) as caught:
-                system.ask([Request(prompt="p")])
+        with (
+            endpoint(server.url, store, tries=1, key_file=str(tmp_path / "key")) as system,
+            pytest.raises(Paused) as caught,
+        ):
+            system.ask([Request(prompt="p")])
         for said in (str(caught.value), json.dumps(store.failures())):
             assert MARK in said
             assert long[:12] not in said
