@@ -51,6 +51,14 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def twice(value: Any, path: str = "") -> str:
+    """The place in an answer at which a name stands twice with different values; empty where none does."""
+    if isinstance(value, Twice):
+        return path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next(filter(None, (twice(part, f"{path}.{name}") for name, part in parts)), "")
+
+
 def place(path: tuple[str | int, ...]) -> str:
     """A path as people write it.
 
