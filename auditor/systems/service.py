@@ -227,7 +227,7 @@ def _judge(step: ServiceStep, *, price: int, read: WhereToRead | None) -> Callab
             return HandledAnswer(Handling.AGAIN, str(error))
         refused, trouble = _holds(step.refused_if, content), _failed(step, content)
         if refused and _holds(step.failed_if, content):
-            return HandledAnswer(Handling.AGAIN, "the service says both that it refused and that it failed")
+            refused, trouble = False, "the service says both that it refused and that it failed"
         if not refused and not trouble and step.until is not None and not step.until.holds(content):
             polls[errand.key] += 1
             if polls[errand.key] < step.at_most:
