@@ -106,6 +106,7 @@ class ClientCredentials:
     def _fetch(self) -> tuple[Key, float]:
         secret = self._secret.key()
         self._scrub.add(secret, user=self._client)
+        self._transport.hide(secret, user=self._client)  # before anything of an error is cut
         pair = f"{quote(self._client, safe='')}:{quote(secret.reveal(), safe='')}"  # RFC 6749, 2.3.1
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         headers = {

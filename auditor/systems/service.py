@@ -244,7 +244,7 @@ def _judge(step: ServiceStep, *, price: int, read: WhereToRead | None) -> Callab
 
 def _unambiguous(body: bytes) -> dict[str, Any]:
     content = read_json(body)
-    if at := twice(content, "$"):
+    if at := twice(content):
         raise WireError(f"{at} stands twice in the answer, with different values")
     return content
 

@@ -19,7 +19,7 @@ import httpx2
 from auditor.exceptions import ModelError
 from auditor.systems.addresses import Pinned
 from auditor.systems.deadline import BrokenOffError, Connections, Deadline, TimedBackend
-from auditor.systems.keys import Scrubber
+from auditor.systems.keys import Key, Scrubber
 
 CONNECT_SECONDS = 10.0
 _LONGEST = 200
@@ -121,6 +121,10 @@ class Transport:
             timeout=timeout,
             headers={"Host": pinned.address.authority, "User-Agent": "plumbline", "Accept-Encoding": "identity"},
         )
+
+    def hide(self, key: Key, *, user: str = "") -> None:
+        """Take this key too out of what comes back; see ``Scrubber``."""
+        self._scrub.add(key, user=user)
 
     def close(self) -> None:
         """Close the connections."""

@@ -51,12 +51,16 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def twice(value: Any, path: str = "") -> str:
+def twice(value: Any) -> str:
     """The place in an answer at which a name stands twice with different values; empty where none does."""
-    if isinstance(value, Twice):
-        return path
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next(filter(None, (twice(part, f"{path}.{name}") for name, part in parts)), "")
+    left: list[tuple[tuple[str | int, ...], Any]] = [((), value)]  # no recursion: a stranger says how deep it goes
+    while left:
+        path, found = left.pop()
+        if isinstance(found, Twice):
+            return place(path)
+        parts = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+        left += [((*path, name), part) for name, part in parts if isinstance(part, dict | list | Twice)]
+    return ""
 
 
 def place(path: tuple[str | int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ from auditor.exceptions import AuditorError
 from auditor.systems.asking import Request
 from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.exceptions import Paused, Rejected
+from auditor.systems.keys import MARK
 from tests.systems.answering import Answering, answering
 from tests.systems.faults import Asked, Fault, Faults
 from tests.systems.listed import endpoint, new_store
+from tests.systems.raw_bytes import raw_server
 
 SECRET = "client-secret-0123"
 Given = Callable[[int], Fault]
@@ -136,3 +139,22 @@ def test_threads_that_wait_for_a_token_do_not_each_wait_their_own_time(tmp_path:
     with pytest.raises(AuditorError, match="no token"):
         asked_with(tmp_path, server.faults, seconds=0.5, concurrency=8, tries=1)
     assert server.asked <= 2
+
+
+@pytest.mark.parametrize("quoted", [lambda told: told, base64.b64decode])
+def test_a_long_secret_that_is_quoted_in_a_broken_line_is_not_cut_and_shown(tmp_path: Path, quoted: Any) -> None:
+    long = "secret-" + "Ab9-" * 150
+
+    def reply(_: int, request: bytes) -> tuple[bytes, bool]:
+        (told,) = [line.split(b" ")[-1] for line in request.split(b"\r\n") if line.lower().startswith(b"authorization")]
+        return b"HTTP/1.1 200 OK\r\n(" + quoted(told) + b")\r\n\r\n", False
+
+    (tmp_path / "secret").write_text(long)
+    with raw_server(reply) as server, new_store(tmp_path) as store:
+        oauth = {"token_url": server.url, "client_id": "plumbline", "secret_file": str(tmp_path / "secret")}
+        system = endpoint("https://127.0.0.1:9/v1", store, oauth=oauth, tries=1, networks=["127.0.0.0/8"])
+        with system, pytest.raises(Paused) as caught:
+            system.ask([Request(prompt="p")])
+    assert MARK in str(caught.value)
+    assert long[:20] not in str(caught.value)
+    assert base64.b64encode(f"plumbline:{long}".encode()).decode()[:40] not in str(caught.value)
