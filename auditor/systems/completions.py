@@ -100,7 +100,8 @@ def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:
     if len(choices) != len(request.continuations):
         raise WireError(f"choices: {len(choices)} for {len(request.continuations)} prompts")
     order = {
-        index if (told := count(choice, "index")) is None else told: choice for index, choice in enumerate(choices)
+        index if (told := maybe(choice, "index", kind=int)) is None else told: choice
+        for index, choice in enumerate(choices)
     }
     if sorted(order) != list(range(len(choices))):
         raise WireError("choices: their index does not count them")

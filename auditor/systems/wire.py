@@ -147,6 +147,12 @@ def objects(value: Any, *path: str | int) -> list[dict[str, Any]]:
 
 
 def count(value: Any, *path: str | int) -> int | None:
-    """The count at a path; ``None`` where there is none, it is below zero, or no answer could be so long."""
-    found = maybe(value, *path, kind=int)
+    """The count at a path; ``None`` where there is none, it is below zero, or no answer could be so long.
+
+    What is no count at all is none either: an answer is not lost for what is said beside it.
+    """
+    try:
+        found = maybe(value, *path, kind=int)
+    except WireError:
+        return None
     return None if found is None or not 0 <= found <= MOST_COUNTED else found

@@ -344,3 +344,37 @@ def test_what_stands_before_a_server_and_is_broken_may_pass(store: RequestStore,
     passing = first(1, Fault(wire="status", code=code, content=b"<html>x</html>"))
     with answering(faults=passing) as server, endpoint(server.url, store, waits=lambda _: None) as system:
         assert system.ask([Request(prompt="p")])[0].text
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 0}, "none"])
+def test_a_count_of_no_tokens_leaves_the_cap_on_money_where_it_is(store: RequestStore, usage: object) -> None:
+    choice = {"finish_reason": "stop", "message": {"content": "deny"}}
+    lying = always(Fault(wire="status", code=200, content={"choices": [choice], "usage": usage}))
+    with (
+        answering(faults=lying) as server,
+        endpoint(server.url, store, prices=PRICES, most_money=0.02) as system,
+        pytest.raises(CapReached, match="could cost more than what is left of the money"),
+    ):
+        system.ask(questions(200))
+    assert 0 < store.totals().money <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"error": {"message": "upstream overloaded", "code": 429}}, r"choices\[0\] is missing: upstream overloaded"),
+        ({"error": "no such deployment"}, r"choices\[0\] is missing: no such deployment"),
+        ({"detail": "a word that is no error"}, r"choices\[0\] is missing;"),
+    ],
+)
+def test_an_error_that_is_told_as_a_good_answer_is_shown_in_the_servers_own_words(
+    store: RequestStore, content: object, told: str
+) -> None:
+    lying = always(Fault(wire="status", code=200, content=content))
+    with (
+        answering(faults=lying) as server,
+        endpoint(server.url, store, waits=lambda _: None, tries=2) as system,
+        pytest.raises(Paused, match=told),
+    ):
+        system.ask([Request(prompt="p")])
+    assert store.totals().answers == 0

@@ -427,3 +427,12 @@ def test_a_text_that_was_cut_inside_a_character_can_be_written_and_names_are_one
     found = DIALECTS["chat_completions"].read(Request(prompt="p"), read_json(json.dumps(answer).encode()))
     assert found.text == "approve \ufffd"
     assert (found.model[:4], len(found.model), found.fingerprint) == ("m\ufffd\ufffdx", 200, "\ufffdf")
+
+
+@pytest.mark.parametrize(
+    "usage", [None, "none", [], {"prompt_tokens": "12"}, {"prompt_tokens": 12.0}, {"prompt_tokens": -1}]
+)
+def test_a_count_that_is_none_takes_no_answer_with_it(usage: Any) -> None:
+    choice = {"finish_reason": "stop", "message": {"content": "deny"}}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p"), {"choices": [choice], "usage": usage})
+    assert (found.text, found.usage) == ("deny", Usage())
