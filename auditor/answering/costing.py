@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from auditor.answering.describing import describing_costs
 from auditor.answering.reading import FIELDS
 from auditor.answering.rows import SystemQuestions
+from auditor.chunk_rows import SHARED, Questions
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Chunk
 from auditor.plan import Plan
 from auditor.run_record import HowRead, RunRecord
 from auditor.systems.listing import Listed
 from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate, money_words
+
+NO_PRICE = "no price is listed"
 
 
 def cost_lines(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, listed: Listed) -> list[str]:
@@ -28,10 +32,44 @@ def cost_lines(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, l
     if cost.money is not None and cost.most_money is not None:
         parts.append(f"{money_words(cost.money, currency)}, at most {money_words(cost.most_money, currency)}")
     else:
-        parts.append("no price is listed")
+        parts.append(NO_PRICE)
     if cost.minutes is not None:
         parts.append(f"about {max(cost.minutes, 0.1):,.1f} minutes")
     return [f"To be asked of {run.model.source}: {'; '.join(parts)}", *_caps(run.plan, listed, currency)]
+
+
+def describing_lines(
+    run: RunRecord, chunks: Sequence[Chunk], *, listed: Callable[[str], Listed], where: str
+) -> list[str]:
+    """The same for the endpoints that a run on weights has describe features: the most there can be of it.
+
+    Parameters
+    ----------
+    run, chunks
+        As frozen.
+    listed
+        How a source is listed; raises ``ModelError`` where it is not.
+    where
+        Name of the plan, for errors.
+    """
+    lines = []
+    for one in describing_costs(run.plan, characters=_longest_prompt(chunks), listed=listed, where=where):
+        if one.listed is None:
+            lines.append(f"No features are described by {one.source}: {one.trouble}")
+            continue
+        cost = one.cost
+        money = NO_PRICE if cost.most_money is None else f"at most about {money_words(cost.most_money, one.currency)}"
+        tokens = f"about {cost.prompt_tokens:,} tokens of prompts and {cost.answer_tokens:,} of answers"
+        head = f"To be asked of {one.source}, to describe features: at most {cost.requests:,} requests"
+        lines += [f"{head}; {tokens} (by four characters each); {money}"]
+        lines += _caps(run.plan, one.listed, one.currency)
+    return lines
+
+
+def _longest_prompt(chunks: Iterable[Chunk]) -> int:
+    """Characters."""
+    asking = (Questions.read(json.loads(chunk.payload)) for chunk in chunks if chunk.kind == SHARED)
+    return max((len(case.prompt) for questions in asking for case in questions.cases), default=0)
 
 
 def run_cost(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, listed: Listed) -> CostEstimate:

@@ -14,7 +14,7 @@ from auditor.systems.asking import Finish, Request, Response, Usage
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
 from auditor.systems.thinking import split_thinking
-from auditor.systems.wire import count, said, take
+from auditor.systems.wire import Twice, count, name_at, said, take
 
 FINISHES = {
     "end_turn": Finish.STOP,
@@ -55,7 +55,7 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
         elif kind == "thinking":
             thoughts.append(said(part, "thinking"))
         elif kind == "tool_use" and request.form is not None and said(part, "name") == request.form.name:
-            calls.append(json.dumps(take(part, "input", kind=dict), ensure_ascii=False))
+            calls.append(json.dumps(take(part, "input", kind=dict), ensure_ascii=False, default=_twice))
     inline, text = split_thinking("".join(texts))
     ended = said(answer, "stop_reason")
     finish = FINISHES.get(ended, Finish.OTHER)
@@ -66,10 +66,14 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
         tool=calls[0] if len(calls) == 1 else "",
         finish=finish,
         finish_said=ended,
-        model=said(answer, "model"),
+        model=name_at(answer, "model"),
         usage=Usage(count(answer, "usage", "input_tokens"), count(answer, "usage", "output_tokens")),
         trouble="this dialect has no log-probabilities",
     )
+
+
+def _twice(_: Twice) -> None:
+    raise WireError("content: the input of a tool holds a name twice, with different values")
 
 
 DIALECT = Dialect(

@@ -11,16 +11,10 @@ from typing import Any
 from auditor.systems.answer_tokens import steps_of
 from auditor.systems.asking import Finish, Request, Response, TokenStep, Usage
 from auditor.systems.dialect import Dialect
+from auditor.systems.exceptions import WireError
+from auditor.systems.finishes import finish_of, only_choice
 from auditor.systems.thinking import split_thinking
-from auditor.systems.wire import count, objects, said, take
-
-FINISHES = {
-    "stop": Finish.STOP,
-    "length": Finish.LENGTH,
-    "content_filter": Finish.FILTERED,
-    "tool_calls": Finish.TOOL,
-    "function_call": Finish.TOOL,
-}
+from auditor.systems.wire import count, name_at, objects, said, take
 
 
 def body(request: Request, model: str) -> dict[str, Any]:
@@ -47,17 +41,15 @@ def body(request: Request, model: str) -> dict[str, Any]:
 
 def read(request: Request, answer: Mapping[str, Any]) -> Response:
     """The first choice of a chat completion."""
-    choice = take(answer, "choices", 0, kind=dict)
+    choice = only_choice(answer)
+    finish, ended = finish_of(choice)
     message = take(choice, "message", kind=dict)
     written, parts_thinking, parts_refusal = _content(message)
     inline, text = split_thinking(written)
     outside = said(message, "reasoning_content") or said(message, "reasoning")
     thinking = "\n".join(part for part in (outside, parts_thinking, inline) if part)
-    ended = said(choice, "finish_reason")
-    finish = FINISHES.get(ended, Finish.OTHER)
     refusal = said(message, "refusal") or parts_refusal
-    tokens = objects(choice, "logprobs", "content")
-    steps, trouble = read_steps(tokens, asked=request.top, written=written, final=text)
+    steps, trouble = read_steps(choice, "logprobs", "content", asked=request.top, written=written, final=text)
     return Response(
         text=text,
         thinking=thinking,
@@ -65,8 +57,8 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
         tool=_tool(request, message),
         finish=Finish.REFUSED if refusal and finish is not Finish.FILTERED else finish,
         finish_said=ended,
-        model=said(answer, "model"),
-        fingerprint=said(answer, "system_fingerprint"),
+        model=name_at(answer, "model"),
+        fingerprint=name_at(answer, "system_fingerprint"),
         usage=Usage(count(answer, "usage", "prompt_tokens"), count(answer, "usage", "completion_tokens")),
         steps=steps,
         trouble=trouble,
@@ -74,14 +66,16 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
 
 
 def read_steps(
-    tokens: list[dict[str, Any]], *, asked: int, written: str, final: str
+    value: Any, *path: str | int, asked: int, written: str, final: str
 ) -> tuple[tuple[TokenStep, ...] | None, str]:
     """Tokens with their likeliest alternatives, or why there are none; the form is that of ``responses`` too.
 
+    What cannot be read of them takes nothing of the answer with it: its text is read as ever.
+
     Parameters
     ----------
-    tokens
-        ``token``, ``logprob`` and ``top_logprobs`` of each.
+    value, path
+        Where the tokens stand: ``token``, ``logprob`` and ``top_logprobs`` of each.
     asked
         How many of the likeliest were asked for; 0 for none.
     written, final
@@ -89,17 +83,25 @@ def read_steps(
     """
     if not asked:
         return None, "not asked for"
-    if not tokens:
+    try:
+        steps = [_step(token) for token in objects(value, *path)]
+    except WireError as error:
+        return None, unreadable(error)
+    if not steps:
         return None, "asked for, and none came back"
-    steps = []
-    for token in tokens:
-        mine, own = take(token, "token", kind=str), take(token, "logprob", kind=float)
-        pairs = [
-            (take(other, "token", kind=str), take(other, "logprob", kind=float))
-            for other in objects(token, "top_logprobs")
-        ]
-        steps.append(TokenStep(mine, own, tuple(pairs)))
     return steps_of(steps, written=written, final=final)
+
+
+def unreadable(error: WireError) -> str:
+    """Why log-probabilities that were written in no known way are none."""
+    return f"its log-probabilities cannot be read ({error})"
+
+
+def _step(token: Mapping[str, Any]) -> TokenStep:
+    pairs = [
+        (take(other, "token", kind=str), take(other, "logprob", kind=float)) for other in objects(token, "top_logprobs")
+    ]
+    return TokenStep(take(token, "token", kind=str), take(token, "logprob", kind=float), tuple(pairs))
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.systems.answer_tokens import steps_of
-from auditor.systems.asking import Finish, Request, Response, Scored, TokenStep, Usage
-from auditor.systems.chat_completions import read_steps
+from auditor.systems.asking import Request, Response, Scored, TokenStep, Usage
+from auditor.systems.chat_completions import read_steps, unreadable
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
+from auditor.systems.finishes import finish_of, only_choice
 from auditor.systems.log_probabilities import impossible
 from auditor.systems.thinking import split_thinking
-from auditor.systems.wire import count, maybe, objects, said, take
-
-FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.FILTERED}
+from auditor.systems.wire import count, maybe, name_at, objects, take
 
 
 def body(request: Request, model: str) -> dict[str, Any]:
@@ -43,21 +42,21 @@ def body(request: Request, model: str) -> dict[str, Any]:
 def read(request: Request, answer: Mapping[str, Any]) -> Response:
     """The text of the first choice, or a score for every continuation."""
     found = {
-        "model": said(answer, "model"),
-        "fingerprint": said(answer, "system_fingerprint"),
+        "model": name_at(answer, "model"),
+        "fingerprint": name_at(answer, "system_fingerprint"),
         "usage": Usage(count(answer, "usage", "prompt_tokens"), count(answer, "usage", "completion_tokens")),
     }
     if request.continuations:
         return Response(scored=_scores(request, answer), **found)  # type: ignore[arg-type]
-    choice = take(answer, "choices", 0, kind=dict)
+    choice = only_choice(answer)
+    finish, ended = finish_of(choice)
     written = take(choice, "text", kind=str)
     thinking, text = split_thinking(written)
-    ended = said(choice, "finish_reason")
     steps, trouble = _steps(choice, asked=request.top, written=written, final=text)
     return Response(
         text=text,
         thinking=thinking,
-        finish=FINISHES.get(ended, Finish.OTHER),
+        finish=finish,
         finish_said=ended,
         steps=steps,
         trouble=trouble,
@@ -72,10 +71,18 @@ def _steps(
         return None, "not asked for"
     if isinstance(choice.get("logprobs"), Mapping) and "content" in choice["logprobs"]:
         # llama.cpp's server answers here in the form of chats.
-        return read_steps(objects(choice, "logprobs", "content"), asked=asked, written=written, final=final)
+        return read_steps(choice, "logprobs", "content", asked=asked, written=written, final=final)
+    try:
+        steps = _told(choice)
+    except WireError as error:
+        return None, unreadable(error)
+    return steps_of(steps, written=written, final=final) if steps else (None, "asked for, and none came back")
+
+
+def _told(choice: Mapping[str, Any]) -> list[TokenStep]:
     tokens = maybe(choice, "logprobs", "tokens", kind=list)
     if not tokens:
-        return None, "asked for, and none came back"
+        return []
     values = take(choice, "logprobs", "token_logprobs", kind=list)
     tops = maybe(choice, "logprobs", "top_logprobs", kind=list) or [None] * len(tokens)
     if not len(tokens) == len(values) == len(tops):
@@ -85,7 +92,7 @@ def _steps(
         likeliest = maybe(tops, index, kind=dict) or {}
         pairs = tuple((token, take(likeliest, token, kind=float)) for token in likeliest)
         steps.append(TokenStep(take(tokens, index, kind=str), take(values, index, kind=float), pairs))
-    return steps_of(steps, written=written, final=final)
+    return steps
 
 
 def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:
@@ -93,7 +100,8 @@ def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:
     if len(choices) != len(request.continuations):
         raise WireError(f"choices: {len(choices)} for {len(request.continuations)} prompts")
     order = {
-        index if (told := count(choice, "index")) is None else told: choice for index, choice in enumerate(choices)
+        index if (told := maybe(choice, "index", kind=int)) is None else told: choice
+        for index, choice in enumerate(choices)
     }
     if sorted(order) != list(range(len(choices))):
         raise WireError("choices: their index does not count them")
@@ -104,8 +112,15 @@ def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:
 
 
 def _scored(choice: Mapping[str, Any], *, prompt: str, continuation: str) -> Scored:
-    echoed = maybe(choice, "prompt_logprobs", kind=list)
-    tokens, values = _vllm(echoed) if echoed else _echo(choice)
+    try:
+        echoed = maybe(choice, "prompt_logprobs", kind=list)
+        tokens, values = _vllm(echoed) if echoed else _echo(choice)
+    except WireError as error:
+        return Scored(continuation, None, unreadable(error))
+    return _summed(tokens, values, prompt=prompt, continuation=continuation)
+
+
+def _summed(tokens: Sequence[str], values: Sequence[float | None], *, prompt: str, continuation: str) -> Scored:
     if not tokens:
         return Scored(continuation, None, "the server gives no log-probabilities of the prompt")
     whole = prompt + continuation

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from auditor.exceptions import Interrupted
 from auditor.systems.breaker import Breaker, Fuse
-from auditor.systems.exceptions import CapReached, Paused, Rejected, SystemStopped
+from auditor.systems.exceptions import CapReached, Paused, Rejected, SystemStopped, TokenDelayed
 from auditor.systems.request_store import Full, KeptAnswer, RequestStore, Send
 from auditor.systems.retries import Backoff, retry_after
 from auditor.systems.transport import Arrived, Fault, Outgoing, Transport
@@ -129,7 +129,7 @@ class Asker:
     conduct
         How.
     renew
-        Called when a token was refused, before it is fetched anew.
+        Called with a request whose token was refused, before it is made anew.
     tell
         Is told in one line when the asking rests, and when it goes on.
     should_stop
@@ -145,7 +145,7 @@ class Asker:
         store: RequestStore,
         conduct: Conduct,
         *,
-        renew: Callable[[], None] | None = None,
+        renew: Callable[[Outgoing], None] | None = None,
         tell: Callable[[str], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] | None = None,
@@ -215,6 +215,10 @@ class Asker:
             try:
                 outgoing = errand.make()
                 begun = self._begin(errand)
+            except TokenDelayed as late:
+                failed += 1
+                self._after(errand, self._without_token(late), failed)
+                continue
             except BaseException:
                 self._breaker.undecided()
                 raise
@@ -226,7 +230,7 @@ class Asker:
                 return kept
             if judged.verdict is Handling.RENEW and self._renew is not None and not renewed:
                 renewed = True
-                self._renew()
+                self._renew(outgoing)
                 continue
             if judged.verdict in (Handling.STOP, Handling.RENEW):
                 raise Rejected(self.where, judged.note)
@@ -235,6 +239,12 @@ class Asker:
                 continue
             failed += 1
             self._after(errand, judged, failed)
+
+    def _without_token(self, late: TokenDelayed) -> HandledAnswer:
+        """As if the system had not answered: nothing was sent to it, and nothing is noted as sent."""
+        if why := self._breaker.bad(late.what):
+            raise Paused(self.where, f"paused after {why}; what was answered is kept")
+        return HandledAnswer(Handling.AGAIN, late.what, wait=late.wait)
 
     def _begin(self, errand: Errand) -> Send | KeptAnswer:
         conduct = self._conduct

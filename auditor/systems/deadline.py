@@ -74,13 +74,21 @@ class Connections:
 
 
 class TimedStream:
-    """A connection of the library's whose reads and writes end with the answer they are for."""
+    """A connection of the library's whose reads and writes end with the answer they are for.
+
+    ``spent``: nothing more is to be asked on it.
+    """
 
     def __init__(self, stream: Any, deadline: Deadline, connections: Connections, handle: socket.socket) -> None:
         self._stream = stream
         self._deadline = deadline
         self._connections = connections
         self._handle = handle
+        self.spent = False
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the library asks of a connection; one that speaks before anybody asks is not used again."""
+        return (info == "is_readable" and self.spent) or self._stream.get_extra_info(info)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Some bytes."""

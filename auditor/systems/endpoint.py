@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from auditor.exceptions import StorageError
 from auditor.systems.abilities import Abilities
-from auditor.systems.asking import Finish, Request, Response
+from auditor.systems.asking import Finish, Request, Response, Usage
 from auditor.systems.conduct import Errand, HandledAnswer, Handling
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import WireError
@@ -17,7 +17,7 @@ from auditor.systems.listing import ListedEndpoint
 from auditor.systems.prices import CostEstimate, MeasuredUse, Prices, estimate
 from auditor.systems.probe import plain, probe
 from auditor.systems.request_store import KeptAnswer
-from auditor.systems.statuses import filtered, judge_status
+from auditor.systems.statuses import filtered, judge_status, told_error
 from auditor.systems.transport import Arrived, Outgoing
 from auditor.systems.wire import read_json
 
@@ -175,9 +175,16 @@ class EndpointSystem(ListedSystem[ListedEndpoint]):
         try:
             response = self.dialect.read(request, read_json(answer.body))
         except WireError as error:
-            return HandledAnswer(Handling.AGAIN, str(error)), None
-        return HandledAnswer(Handling.KEEP, cost=self.prices.cost(response.usage)), response
+            return HandledAnswer(Handling.AGAIN, str(error), told_error(answer.body)), None
+        return HandledAnswer(Handling.KEEP, cost=self.prices.cost(_counted(response))), response
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}
         return {**headers, **self._line.headers(header=self.dialect.key_header, prefix=self.dialect.key_prefix)}
+
+
+def _counted(response: Response) -> Usage:
+    """The tokens of an answer; a count of none where there were some is no count, and costs what was set aside."""
+    usage = response.usage
+    silent = not (response.text or response.thinking or response.refusal or response.tool)
+    return Usage(usage.prompt or None, usage.answer if usage.answer or silent else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,15 @@ class KeyFile:
 
 
 class Scrubber:
-    """Takes keys out of texts, in the forms in which a server may echo them. Keys are added as they come up."""
+    """Takes keys out of texts, in the forms in which a server may echo them. Keys are added as they come up.
+
+    Each mark of a key may stand for itself or be escaped, whatever the others are: servers escape some marks and not
+    others, in JSON, in addresses, in HTML, and once more where an answer is quoted in another.
+    """
 
     def __init__(self) -> None:
         self._forms: tuple[str, ...] = ()
+        self._mixed: dict[str, tuple[re.Pattern[str], re.Pattern[bytes]]] = {}
         self._lock = threading.Lock()
 
     def add(self, key: Key, *, user: str = "") -> None:
@@ -101,17 +107,40 @@ class Scrubber:
             "".join(f"\\u{ord(mark):04x}" for mark in secret),
         }
         forms = {secret, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("="), *json_forms, *basic}
+        mixed = "".join(_any_form(part) for part in re.findall(r"\\+|[^\\]", secret))
         with self._lock:
+            self._mixed = {**self._mixed, secret: (re.compile(mixed), re.compile(mixed.encode()))}
             self._forms = tuple(sorted({*self._forms, *forms}, key=lambda form: (-len(form), form)))
 
     def text(self, text: str) -> str:
         """A text without keys."""
+        for mixed, _ in self._mixed.values():
+            text = mixed.sub(MARK, text)
         for form in self._forms:
             text = text.replace(form, MARK)
         return text
 
     def data(self, data: bytes) -> bytes:
         """Bytes without keys; bytes that hold none come back as they are."""
+        if any(escape in data for escape in _ESCAPES):  # most answers hold none, and are many
+            for _, mixed in self._mixed.values():
+                data = mixed.sub(MARK.encode(), data)
         for form in self._forms:
             data = data.replace(form.encode(), MARK.encode())
         return data
+
+
+_ESCAPES = (b"\\", b"%", b"&#")
+
+
+def _any_form(mark: str) -> str:
+    """A pattern for one mark of a key, itself or escaped. Repeats are bounded: a server may send a million of them.
+
+    Backslashes in a row are one mark: each by itself, they could be shared out in too many ways.
+    """
+    if mark.startswith("\\"):
+        one = r"(?:\\(?:(?:u00|x)5[cC])?|%(?:25){0,2}5[cC]|&#(?:0{0,4}92|[xX]0{0,4}5[cC]);?)"
+        return f"{one}{{{len(mark)},{8 * len(mark)}}}"
+    code, own = ord(mark), r"\\{0,4}" + re.escape(mark)
+    in_hex = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{code:02x}")
+    return rf"(?:{own}|\\{{1,4}}(?:u00|x){in_hex}|%(?:25){{0,2}}{in_hex}|&#(?:0{{0,4}}{code}|[xX]0{{0,4}}{in_hex});?)"

@@ -10,7 +10,7 @@ from auditor.systems.addresses import parse_address, pin
 from auditor.systems.keys import Key, KeyFile, KeySource, Scrubber
 from auditor.systems.listing import Listed, OAuth
 from auditor.systems.oauth import ClientCredentials
-from auditor.systems.transport import Transport
+from auditor.systems.transport import Outgoing, Transport
 
 
 class Line:
@@ -55,8 +55,8 @@ class Line:
         )
 
     @property
-    def renew(self) -> Callable[[], None] | None:
-        """Forgets the key or token, so that the next request carries a new one; ``None`` where there is none."""
+    def renew(self) -> Callable[[Outgoing], None] | None:
+        """Forgets the key or token that a request carried, so that the next has a new one; ``None`` without any."""
         return None if self._keys is None and self._credentials is None else self._forget
 
     def key(self) -> str | None:
@@ -97,10 +97,10 @@ class Line:
         if self._credentials is not None:
             self._credentials.close()
 
-    def _forget(self) -> None:
+    def _forget(self, refused: Outgoing) -> None:
         self._known = None
         if self._credentials is not None:
-            self._credentials.forget()
+            self._credentials.forget(refused.headers.values())
 
     def _oauth(self, where: str, oauth: OAuth, keys: KeySource | None) -> ClientCredentials:
         listed = self._listed

@@ -124,11 +124,25 @@ class Listed(ListedTable):
     def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             folded = name.casefold()
-            if folded in _OURS or not name.replace("-", "").isalnum() or not value.isprintable():
+            if not _own_header(name) or not _header_text(value):
                 raise ValueError(f"expected a header of one's own; {name!r} is none")
             if any(word in folded for word in _SECRET):
                 raise ValueError(f"expected no keys here; {name!r} is carried by key_file and key_header")
         return headers
+
+    @field_validator("key_header")
+    @classmethod
+    def _carries_a_key(cls, name: str) -> str:
+        if name and not _own_header(name):
+            raise ValueError("expected a header of one's own, which carries the key and nothing else")
+        return name
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _one_line(cls, prefix: str | None) -> str | None:
+        if prefix is not None and not _header_text(f"{prefix}key"):
+            raise ValueError("expected ASCII in one line before the key")
+        return prefix
 
     @model_validator(mode="after")
     def _fits(self) -> Listed:
@@ -198,6 +212,16 @@ class ListedEndpoint(Listed):
         if extra.get("n", 1) != 1:
             raise ValueError("expected one answer a request; replicates are asked one by one")
         return extra
+
+
+def _own_header(name: str) -> bool:
+    """Whether an administrator may send a header of this name."""
+    return name.isascii() and name.replace("-", "").isalnum() and name.casefold() not in _OURS
+
+
+def _header_text(text: str) -> bool:
+    """Whether a header can hold this: ASCII in one line, with no space around it."""
+    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 def keys_in(table: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from auditor.systems.chat_completions import read_steps
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
 from auditor.systems.thinking import split_thinking
-from auditor.systems.wire import count, objects, said, take
+from auditor.systems.wire import count, name_at, objects, said, take
 
 INCOMPLETE = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 
@@ -46,7 +46,7 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
         raise WireError(f"the response failed ({said(answer, 'error', 'message') or 'no reason given'})")
     if status not in ("", "completed", "incomplete"):
         raise WireError(f"the response is not finished ({status})")
-    texts, thoughts, refusals, calls, tokens = [], [], [], [], []
+    texts, thoughts, refusals, calls, tokens = [], [], [], [], list[Any]()
     for item in take(answer, "output", kind=list):
         kind = said(item, "type")
         if kind == "reasoning":
@@ -59,7 +59,8 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
                     refusals.append(said(part, "refusal"))
                 elif said(part, "type") == "output_text":
                     texts.append(take(part, "text", kind=str))
-                    tokens += objects(part, "logprobs")
+                    told = part.get("logprobs")
+                    tokens += told if isinstance(told, list) else [told] * (told is not None)
     written = "".join(texts)
     inline, text = split_thinking(written)
     steps, trouble = read_steps(tokens, asked=request.top, written=written, final=text)
@@ -71,8 +72,8 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
         tool=calls[0] if len(calls) == 1 else "",
         finish=finish,
         finish_said=ended,
-        model=said(answer, "model"),
-        fingerprint=said(answer, "system_fingerprint"),
+        model=name_at(answer, "model"),
+        fingerprint=name_at(answer, "system_fingerprint"),
         usage=Usage(count(answer, "usage", "input_tokens"), count(answer, "usage", "output_tokens")),
         steps=steps,
         trouble=trouble,

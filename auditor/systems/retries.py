@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: Busy, or broken for the moment.
-AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+#: Busy, or changing at the moment.
+_BUSY = frozenset({408, 409, 425, 429})
+#: Of the server, and the same tomorrow: it does not know the method, or the version of HTTP.
+_FOR_GOOD = frozenset({501, 505})
+
+
+def passes(status: int) -> bool:
+    """Whether a status may be another in a moment: busy, or broken, also by what stands before the server (520 to 599).
+
+    >>> [status for status in (400, 408, 413, 429, 500, 501, 522) if passes(status)]
+    [408, 429, 500, 522]
+    """
+    return status in _BUSY or (status >= 500 and status not in _FOR_GOOD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +49,9 @@ class Backoff:
 
 
 def retry_after(text: str | None, *, now: datetime) -> float | None:
-    """Seconds that ``Retry-After`` asks for; ``None`` if it is not there or is neither a number nor a date.
+    """Seconds that ``Retry-After`` asks for; ``None`` if it is not there or is neither a number nor a date to come.
+
+    A server whose clock is behind names a moment that is over: that is no leave to ask again at once.
 
     >>> retry_after("7", now=datetime(2026, 1, 1, tzinfo=UTC))
     7.0
@@ -55,4 +68,4 @@ def retry_after(text: str | None, *, now: datetime) -> float | None:
         except (ValueError, TypeError):
             return None
         seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

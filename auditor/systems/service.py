@@ -21,16 +21,16 @@ from auditor.readouts.reasons import read_reasons
 from auditor.systems.abilities import Abilities, Readout
 from auditor.systems.asking import Finish, Response
 from auditor.systems.conduct import Errand, HandledAnswer, Handling
-from auditor.systems.exceptions import CannotAsk, WireError
+from auditor.systems.exceptions import CannotAsk, Rejected, WireError
 from auditor.systems.listed_system import ListedSystem, Opening
 from auditor.systems.prices import MILLION
 from auditor.systems.request_store import KeptAnswer
-from auditor.systems.service_listing import ListedService, ServiceStep
+from auditor.systems.service_listing import Condition, ListedService, ServiceStep, WhereToRead
 from auditor.systems.service_paths import scalar
 from auditor.systems.service_templates import Value, fill, fill_path
-from auditor.systems.statuses import judge_status
+from auditor.systems.statuses import judge_status, told_error
 from auditor.systems.transport import Arrived, Outgoing
-from auditor.systems.wire import read_json
+from auditor.systems.wire import read_json, twice
 
 REPEATS = 5
 WELL = frozenset({200, 201, 202, 203})
@@ -96,6 +96,8 @@ class Service(ListedSystem[ListedService]):
     ) -> None:
         super().__init__(f"service:{name}", listed, **others)
         self._example = example
+        self._places: dict[str, str] = {}
+        """Where an application waits, by the hash of the request that asks there: the hash of the one before it."""
         self._price = int(Decimal(str(listed.prices.request)) * MILLION) if listed.prices else 0
 
     @property
@@ -129,14 +131,26 @@ class Service(ListedSystem[ListedService]):
     def ask(self, requests: Sequence[ServiceRequest]) -> list[ServiceAnswer]:
         """See ``System``: each step for all applications, before the next."""
         under = [_Under(request, dict(request.fields)) for request in requests]
+        last = len(self.listed.steps) - 1
         for index, step in enumerate(self.listed.steps):
             going = [one for one in under if not one.refused]
             errands = [self._errand(one, index, step) for one in going]
+            if step.until is not None:
+                self._one_place_each(index, going, errands)
             # Two requests that are alike have one hash, and one answer.
-            kept = self._asker.ask(errands, _judge(step, price=self._price))
+            kept = self._asker.ask(
+                errands, _judge(step, price=self._price, read=self.listed.read if index == last else None)
+            )
             for one, answer in zip(going, kept, strict=True):
                 self._take(one, step, answer)
         return [self._read(one) for one in under]
+
+    def _one_place_each(self, index: int, going: Sequence[_Under], errands: Sequence[Errand]) -> None:
+        """Refuse a service that has two applications wait at one place: they would be given one decision."""
+        for one, errand in zip(going, errands, strict=True):
+            if one.keys and self._places.setdefault(errand.key, one.keys[-1]) != one.keys[-1]:
+                what = f"gave two applications one place to ask at (step {index + 1})"
+                raise Rejected(self.source, f"{what}; nobody knows whose decision is there")
 
     def _errand(self, under: _Under, index: int, step: ServiceStep) -> Errand:
         try:
@@ -200,31 +214,39 @@ class Service(ListedSystem[ListedService]):
         return {**headers, **self._line.headers(header="Authorization", prefix="Bearer ")}
 
 
-def _judge(step: ServiceStep, *, price: int) -> Callable[[Errand, Arrived], HandledAnswer]:
+def _judge(step: ServiceStep, *, price: int, read: WhereToRead | None) -> Callable[[Errand, Arrived], HandledAnswer]:
+    """``read``: of the last step, where the decision stands."""
     polls: Counter[str] = Counter()
 
     def judge(errand: Errand, answer: Arrived) -> HandledAnswer:
         if answer.status not in WELL:
             return judge_status(answer)
         try:
-            content = read_json(answer.body)
+            content = _unambiguous(answer.body)
         except WireError as error:
             return HandledAnswer(Handling.AGAIN, str(error))
-        if step.refused_if is not None and step.refused_if.holds(content):
-            return HandledAnswer(Handling.KEEP, cost=price)
-        if step.until is not None and not step.until.holds(content):
+        refused, trouble = _holds(step.refused_if, content), _failed(step, content)
+        if refused and _holds(step.failed_if, content):
+            refused, trouble = False, "the service says both that it refused and that it failed"
+        if not refused and not trouble and step.until is not None and not step.until.holds(content):
             polls[errand.key] += 1
-            late = f"not ready after {step.at_most} questions" if polls[errand.key] >= step.at_most else ""
-            trouble = _failed(step, content) or late
-            return (
-                HandledAnswer(Handling.AGAIN, trouble)
-                if trouble
-                else HandledAnswer(Handling.LATER, "not ready yet", wait=step.every)
-            )
-        trouble = _failed(step, content)
-        return HandledAnswer(Handling.AGAIN, trouble) if trouble else HandledAnswer(Handling.KEEP, cost=price)
+            if polls[errand.key] < step.at_most:
+                return HandledAnswer(Handling.LATER, "not ready yet", wait=step.every)
+            trouble = f"not ready after {step.at_most} questions"
+        if not refused and trouble:
+            return HandledAnswer(Handling.AGAIN, trouble)
+        if not refused and read is not None and content.get("error") and not _decides(read, content):
+            return HandledAnswer(Handling.AGAIN, "an error and no decision", told_error(answer.body))
+        return HandledAnswer(Handling.KEEP, cost=price)
 
     return judge
+
+
+def _unambiguous(body: bytes) -> dict[str, Any]:
+    content = read_json(body)
+    if at := twice(content):
+        raise WireError(f"{at} stands twice in the answer, with different values")
+    return content
 
 
 def _failed(step: ServiceStep, content: dict[str, Any]) -> str:
@@ -233,8 +255,18 @@ def _failed(step: ServiceStep, content: dict[str, Any]) -> str:
         return f"the service says it failed ({step.failed_if.path.text})"
     if step.until is not None and not step.until.holds(content):
         return ""
-    missing = [path.text for path in step.take.values() if scalar(path.find(content)) is None]
+    # An empty one would ask at another place: at all applications, where one is meant.
+    missing = [path.text for path in step.take.values() if not (scalar(path.find(content)) or "").strip()]
     return f"nothing to take at {missing[0]}" if missing else ""
+
+
+def _holds(condition: Condition | None, content: dict[str, Any]) -> bool:
+    return condition is not None and condition.holds(content)
+
+
+def _decides(read: WhereToRead, content: dict[str, Any]) -> bool:
+    """Whether anything stands where the decision is read."""
+    return any(path is not None and path.find(content) is not None for path in (read.choice, read.amount, read.reasons))
 
 
 def _value(found: Any, finish: Finish) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from auditor.systems.conduct import HandledAnswer, Handling, asked_wait
 from auditor.systems.exceptions import WireError
-from auditor.systems.retries import AGAIN
+from auditor.systems.retries import passes
 from auditor.systems.transport import Arrived
 from auditor.systems.wire import read_json
 
@@ -24,7 +24,7 @@ def judge_status(answer: Arrived) -> HandledAnswer:
     wait, said = asked_wait(answer), sentence(answer.body)
     if answer.status == 429 or (answer.status in (503, 529) and wait is not None):
         return HandledAnswer(Handling.BUSY, phrase, said, wait=wait)
-    if answer.status in AGAIN:
+    if passes(answer.status):
         return HandledAnswer(Handling.AGAIN, phrase, said, wait=wait)
     note = f"answers {phrase}" + (f": {said}" if said else "")
     if 300 <= answer.status < 400:
@@ -43,6 +43,14 @@ def filtered(answer: Arrived) -> bool:
     inner = error.get("innererror") if isinstance(error, dict) else None
     codes = [part.get("code") for part in (error, inner) if isinstance(part, dict)]
     return "content_filter" in codes or "ResponsibleAIPolicyViolation" in codes
+
+
+def told_error(body: bytes) -> str:
+    """The sentence of an error that was told as a good answer; empty where the answer names none."""
+    try:
+        return sentence(body) if read_json(body).get("error") else ""
+    except WireError:
+        return ""
 
 
 def sentence(body: bytes) -> str:

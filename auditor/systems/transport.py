@@ -19,9 +19,11 @@ import httpx2
 from auditor.exceptions import ModelError
 from auditor.systems.addresses import Pinned
 from auditor.systems.deadline import BrokenOffError, Connections, Deadline, TimedBackend
-from auditor.systems.keys import Scrubber
+from auditor.systems.keys import Key, Scrubber
 
 CONNECT_SECONDS = 10.0
+_LONGEST = 200
+"""Characters of what the library says of a fault."""
 LARGEST_ANSWER = 8 << 20
 """Bytes. The likeliest tokens of a long answer take a few hundred kilobytes."""
 
@@ -106,6 +108,7 @@ class Transport:
         transport = httpx2.HTTPTransport(verify=verify, trust_env=False, limits=limits)
         # The library has no other place to hand it in; a test drips headers to see that it holds.
         pool: Any = transport._pool
+        self._pool = pool
         self._connections = Connections()
         self._why_broken_off = ""
         pool._network_backend = TimedBackend(pool._network_backend, self._deadline, self._connections)
@@ -118,6 +121,10 @@ class Transport:
             timeout=timeout,
             headers={"Host": pinned.address.authority, "User-Agent": "plumbline", "Accept-Encoding": "identity"},
         )
+
+    def hide(self, key: Key, *, user: str = "") -> None:
+        """Take this key too out of what comes back; see ``Scrubber``."""
+        self._scrub.add(key, user=user)
 
     def close(self) -> None:
         """Close the connections."""
@@ -169,17 +176,34 @@ class Transport:
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             return Fault("the answer is compressed, which was not asked for", reached=True, lasting=True)
         parts, size = [], 0
-        for part in response.iter_raw():
+        stream: Any = response.stream  # the connection is given back by closing it, not by its end
+        for part in stream:
             size += len(part)
             if size > self._largest:
                 return Fault(f"the answer is larger than {self._largest} bytes", reached=True, lasting=True)
             if time.monotonic() > end:
                 return Fault(f"no whole answer within {self._seconds:g} s", reached=True)
             parts.append(part)
+        if behind := self._behind(response):
+            # It would be read as the answer to whatever is asked next on this connection, of another application.
+            response.extensions["network_stream"].spent = True
+            if behind.strip(b"\r\n"):
+                return Fault("more came than one whole answer", reached=True)
         if self._connections.broken_off and _ends_with_the_connection(response):
             return Fault("", reached=True)  # what ended it was this side: it may be half an answer
         headers = {name.lower(): self._scrub.text(value) for name, value in response.headers.items()}
         return Arrived(response.status_code, headers, self._scrub.data(b"".join(parts)))
+
+    def _behind(self, response: httpx2.Response) -> bytes:
+        """What was read of the connection and is no part of this answer, which is whole."""
+        mine = response.extensions["network_stream"]
+        pool: Any = self._pool
+        for connection in pool.connections:
+            # The library throws these bytes away nowhere and shows them nowhere; a test sees that it holds.
+            http = getattr(connection, "_connection", None)
+            if http is not None and http._network_stream is mine:
+                return bytes(http._h11_state.trailing_data[0])
+        return b""
 
     def _no_connection(self, error: httpx2.ConnectError) -> Fault:
         cause: BaseException | None = error
@@ -191,7 +215,8 @@ class Transport:
         return Fault(f"nobody can be reached ({self._words(error)})", reached=False)
 
     def _words(self, error: Exception) -> str:
-        return self._scrub.text(" ".join(str(error).split())[:200] or type(error).__name__)
+        # Cut last: half a key is nothing that could be found.
+        return self._scrub.text(" ".join(str(error).split()))[:_LONGEST] or type(error).__name__
 
 
 def _ends_with_the_connection(response: httpx2.Response) -> bool:

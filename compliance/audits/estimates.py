@@ -23,6 +23,7 @@ from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
 from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, clusters_for, listed_table
 from compliance.audits.binding import bound_plan
+from compliance.audits.describing_notes import describing_notes
 from compliance.audits.pace import Pace, pace_of
 from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
@@ -103,7 +104,9 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         return Estimate(memory=memory, problem=_(NOT_KEPT))
     try:
         bound = bound_plan(plan, model=model, data=data)
-        prompts, tokens = _sample(bound, model, applications, where=str(plan))
+        prompts, tokens, longest = _sample(bound, model, applications, where=str(plan))
+        team = model.language_model.team_id
+        described = describing_notes(bound, team_id=team, characters=longest, where=str(plan))
     except InputError as error:
         return Estimate(memory=memory, problem=str(error), fits=False)
     silent = tokens is None and tokenizer_file(model) is not None
@@ -129,7 +132,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         basis=_basis(learnt, beside) if seconds is not None else "",
         memory=memory,
         uncounted=inside if spent is None else (),
-        problem=_(NOT_COUNTED) if silent else "",
+        problem="; ".join([*([_(NOT_COUNTED)] if silent else []), *described]),
     )
 
 
@@ -308,22 +311,23 @@ def misfit(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersi
 
 def _sample(
     plan: Plan, model: LanguageModelVersion, applications: Applications, *, where: str
-) -> tuple[int, int | None]:
-    """Prompts and distinct tokens, counted up from the first applications of the selection."""
+) -> tuple[int, int | None, int]:
+    """Prompts and distinct tokens, counted up from the first applications; characters of the longest."""
     chosen = select(plan, applications, seen=frozenset(), where=where).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
     share = len(chosen) / len(clusters)
     again = min(plan.noise.reask, len(chosen))
     prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again
+    longest = max((len(case.prompt) for cluster in clusters for case in cluster.cases), default=0)
     path = tokenizer_file(model)
     if path is None:
-        return prompts, None
+        return prompts, None, longest
     answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
     groups = [[case.prompt + answer for case in cluster.cases for answer in answers] for cluster in clusters]
     counts = count(path, groups=groups, texts=[cluster.cases[0].prompt for cluster in clusters])
     if counts is None:
-        return prompts, None
-    return prompts, round(sum(counts.distinct) * share) + again * max(counts.lengths)
+        return prompts, None, longest
+    return prompts, round(sum(counts.distinct) * share) + again * max(counts.lengths), longest
 
 
 def tokenizer_file(model: LanguageModelVersion) -> Path | None:

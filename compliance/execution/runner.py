@@ -175,7 +175,7 @@ def _asked(plan: Plan, request: Request, progress: Progress, stop: Callable[[], 
         progress.say(line)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
-    from auditor.answering.costing import cost_lines
+    from auditor.answering.costing import cost_lines, describing_lines
     from auditor.conductor import prepare
     from auditor.language_models.local import load
 
@@ -190,6 +190,9 @@ def _asked(plan: Plan, request: Request, progress: Progress, stop: Callable[[], 
     else:
         # Now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
         load(stored, threads=plan.budget.threads, device=settings.DEVICE)
+        listed_as = store.systems.listed
+        for line in describing_lines(prepared.run, prepared.chunks, listed=listed_as, where=str(request.plan)):
+            progress.say(line)
     return _Frozen(prepared=prepared, manifest=stored.record, data=applications)
 
 

@@ -7,14 +7,20 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import auditor
 from auditor.answering import scoring
+from auditor.answering.costing import describing_lines
+from auditor.answering.describing import describing_costs
 from auditor.answering.text import text_of_endpoint
+from auditor.conductor import prepare
 from auditor.door.results import Audited
 from auditor.exceptions import ModelError
+from auditor.language_models.store import ModelStore
 from auditor.ledger import FolderLedger
+from auditor.plan import Limits
 from auditor.systems.exceptions import CapReached, Rejected, SystemStopped
 from auditor.systems.opening import ListedSystems
 from reports.bundle import read_bundle
@@ -122,6 +128,43 @@ def test_what_left_the_machine_is_kept_and_told(described: Audited) -> None:
     assert "Pieces of applications went to endpoint:one and endpoint:another, to have features described" in words
     assert address in words
     assert "requests.parquet" in words
+
+
+def test_the_estimate_is_not_less_than_what_was_asked(described: Audited) -> None:
+    """By the prompts, the tokens and the requests that really went out to each."""
+    plan = described.run.plan
+    systems = ListedSystems(described.folder.parent / "systems.toml")
+    longest = max(len(case.prompt) for case in described.conclusions.cases)
+    costs = {
+        one.source: one.cost for one in describing_costs(plan, characters=longest, listed=systems.listed, where="plan")
+    }
+    assert {source: cost.requests for source, cost in costs.items()} == {"endpoint:one": 3, "endpoint:another": 48}
+    rows = [json.loads(row) for row in pq.read_table(described.evidence / "requests.parquet")["request"].to_pylist()]
+    for source, cost in costs.items():
+        asked = [row["body"] for row in rows if f"endpoint:{row['system']['endpoint']}" == source]
+        assert 0 < len(asked) <= cost.requests
+        characters = sum(len(body["messages"][0]["content"]) for body in asked)
+        assert characters / 4 <= cost.prompt_tokens
+        assert sum(body["max_tokens"] for body in asked) <= cost.answer_tokens
+
+
+def test_the_command_tells_what_describing_comes_to_before_it_starts(described: Audited, tmp_path: Path) -> None:
+    (tmp_path / "systems.toml").write_text(
+        '[endpoint.one]\ndialect = "chat_completions"\nurl = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
+        'most_requests = 2\n[endpoint.one.prices]\ncurrency = "EUR"\nprompt = 2.0\nanswer = 10.0\n'
+    )
+    store = ModelStore(tmp_path / "store")
+    model = store.import_model(f"dir:{described.folder.parent / 'weights'}")
+    plan = described.run.plan.model_copy(update={"limits": Limits(requests=40)})
+    prepared = prepare(plan=plan, model=model, data=small_data(24), where="plan")
+    lines = describing_lines(prepared.run, prepared.chunks, listed=store.systems.listed, where="plan")
+    assert lines[0].startswith("To be asked of endpoint:one, to describe features: at most 3 requests; about ")
+    assert " at most about EUR 0.00" in lines[0]
+    assert lines[1] == "It stops at 2 requests, with everything kept"
+    assert lines[2].startswith("No features are described by endpoint:another: endpoint:another: no administrator has")
+    assert len(lines) == 3
+    rules = prepare(plan=plan.model_copy(update={"settings": {}}), model=model, data=small_data(24), where="plan")
+    assert describing_lines(rules.run, rules.chunks, listed=store.systems.listed, where="plan") == []
 
 
 def test_the_requests_of_descriptions_are_verified(described: Audited) -> None:

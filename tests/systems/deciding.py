@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         state: Deciding = self.server.state  # type: ignore[attr-defined]
         state.headers.append(dict(self.headers))
         code, content = state.answer(method, self.path, json.loads(raw) if raw else None)
-        data = json.dumps(content).encode()
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(code)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

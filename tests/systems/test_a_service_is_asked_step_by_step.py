@@ -15,7 +15,7 @@ from auditor.exceptions import ModelError
 from auditor.readouts.choice import Choice
 from auditor.readouts.reading import ReadAs
 from auditor.systems.abilities import Readout
-from auditor.systems.exceptions import CannotAsk, Paused
+from auditor.systems.exceptions import CannotAsk, Paused, Rejected
 from auditor.systems.listing import FILE
 from auditor.systems.request_store import RequestStore
 from auditor.systems.service import Service, ServiceAnswer, ServiceRequest
@@ -56,6 +56,7 @@ unit = "EUR"
 reasons = "$.reasons"
 codes = {{R01 = "income too low"}}
 """
+DEEP = b"[" * 900 + b"]" * 900
 EXAMPLE = {"income": 4000, "purpose": "car"}
 
 
@@ -249,3 +250,75 @@ def test_a_path_finds_one_place_or_nothing() -> None:
     for text in ("a", "$a", "$.", "$[*]", "$.a[-1]", "$..b", "$.a b"):
         with pytest.raises(ValueError, match="expected a path such as"):
             parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "method", "trouble"),
+    [
+        ((201, {"application": {"id": ""}}), "POST", r"nothing to take at \$.application.id"),
+        ((201, {"application": {"id": " "}}), "POST", r"nothing to take at \$.application.id"),
+        ((201, {"application": {"id": ["a/1"]}}), "POST", r"nothing to take at \$.application.id"),
+        ((201, {"application": [{"id": "a/1"}]}), "POST", r"nothing to take at \$.application.id"),
+        (
+            (200, b'{"status": "DONE", "x": ' + b"[" * 900 + b"]" * 900 + b', "error": "deep"}'),
+            "GET",
+            "no decision: deep",
+        ),
+        (
+            (200, {"status": "DONE", "error": {"message": "no rules loaded"}}),
+            "GET",
+            "an error and no decision: no rules",
+        ),
+        (
+            (200, b'{"status": "DONE", "decision": "APPROVED", "decision": "DECLINED"}'),
+            "GET",
+            "decision stands twice",
+        ),
+        (
+            (200, b'{"status": "DONE", "x": [{"y": 1, "y": 2}], "decision": "APPROVED"}'),
+            "GET",
+            r"x\[0\].y stands twice",
+        ),
+    ],
+)
+def test_what_is_no_answer_of_the_service_is_named_and_concludes_nothing(
+    tmp_path: Path, store: RequestStore, answer: Answer, method: str, trouble: str
+) -> None:
+    with pytest.raises(Paused, match=trouble):
+        decided(tmp_path, store, answer, method=method)
+    assert store.totals().answers == (1 if method == "GET" else 0)
+
+
+def test_a_service_that_says_both_that_it_refused_and_that_it_failed_says_neither(
+    tmp_path: Path, store: RequestStore
+) -> None:
+    table = TABLE.replace('failed_if = {{path = "$.status", is = ["ERROR"]}}', 'failed_if = {{path = "$.down"}}')
+    both = (200, {"status": "REJECTED_BY_GUARD", "down": True})
+    with deciding(trouble=lambda method, *_: both if method == "GET" else None) as server:
+        system = Service("bank", listed(tmp_path, server.url, table), store=store, example=EXAMPLE)
+        system._asker._wait = lambda _: None
+        with system, pytest.raises(Paused, match="both that it refused and that it failed"):
+            system.ask([application(4000)])
+
+
+def test_two_applications_that_are_given_one_place_to_wait_at_are_not_given_one_decision(
+    tmp_path: Path, store: RequestStore
+) -> None:
+    same = (201, {"application": {"id": "a/1"}})
+    with deciding(trouble=lambda method, *_: same if method == "POST" else None) as server:
+        server.applications["a/1"] = {"applicant": {"income": 4000}, "purpose": "car"}
+        with bank(tmp_path, server, store) as system:
+            assert system.ask([application(4000)])[0].choice
+            assert system.ask([application(4000)])[0].choice  # the same application is the same
+            with pytest.raises(Rejected, match=r"gave two applications one place to ask at \(step 2\)"):
+                system.ask([application(2000)])
+            with pytest.raises(Rejected, match="one place to ask at"):
+                system.ask([application(2500), application(2600)])
+    assert len([key for key in server.counts if key.startswith("GET")]) == 1
+
+
+def test_identical_applications_may_wait_at_one_place(tmp_path: Path, store: RequestStore) -> None:
+    with deciding() as server, bank(tmp_path, server, store) as system:
+        first, second = system.ask([application(4000), application(4000)])
+        assert first == second
+        assert len(server.applications) == 1

@@ -52,7 +52,7 @@ WIRES = [
     (Fault(wire="reset"), "the connection broke|the answer broke off"),
     (Fault(wire="half"), "the answer broke off or is not valid HTTP"),
     (Fault(wire="long length"), "the answer broke off or is not valid HTTP"),
-    (Fault(wire="short length"), "the answer is not valid JSON"),
+    (Fault(wire="short length"), "the answer is not valid JSON|more came than one whole answer"),
     (Fault(wire="wrong json"), "the answer is not valid JSON"),
     (Fault(wire="status", code=200, content={"choices": []}), r"choices\[0\] is missing"),
     (Fault(wire="status", code=200, content=b"<html>Please log in</html>"), "the answer is not valid JSON"),
@@ -326,3 +326,55 @@ def test_a_breaker_lets_one_try_after_a_rest_and_closes_on_an_answer() -> None:
     now[0] = 20.0
     assert breaker.may_ask() is None
     assert "1 rests between them" in breaker.bad("500")
+
+
+@pytest.mark.parametrize("told", ["0", "-3", "Thu, 01 Jan 1998 00:00:00 GMT", "soon", "nan", "inf", "1e999", ""])
+def test_a_wait_that_is_over_already_is_no_leave_to_ask_at_once(store: RequestStore, told: str) -> None:
+    waits: list[float] = []
+    busy = first(3, Fault(wire="status", code=429, headers={"Retry-After": told}))
+    with answering(faults=busy) as server, endpoint(server.url, store, waits=waits.append) as system:
+        assert system.ask([Request(prompt="p")])[0].text
+    assert len(waits) == 3
+    assert all(wait > 0 for wait in waits)
+    assert len(set(waits)) == 3  # drawn, each below another ceiling
+
+
+@pytest.mark.parametrize("code", [507, 520, 521, 522, 524, 530, 599])
+def test_what_stands_before_a_server_and_is_broken_may_pass(store: RequestStore, code: int) -> None:
+    passing = first(1, Fault(wire="status", code=code, content=b"<html>x</html>"))
+    with answering(faults=passing) as server, endpoint(server.url, store, waits=lambda _: None) as system:
+        assert system.ask([Request(prompt="p")])[0].text
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 0}, "none"])
+def test_a_count_of_no_tokens_leaves_the_cap_on_money_where_it_is(store: RequestStore, usage: object) -> None:
+    choice = {"finish_reason": "stop", "message": {"content": "deny"}}
+    lying = always(Fault(wire="status", code=200, content={"choices": [choice], "usage": usage}))
+    with (
+        answering(faults=lying) as server,
+        endpoint(server.url, store, prices=PRICES, most_money=0.02) as system,
+        pytest.raises(CapReached, match="could cost more than what is left of the money"),
+    ):
+        system.ask(questions(200))
+    assert 0 < store.totals().money <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"error": {"message": "upstream overloaded", "code": 429}}, r"choices\[0\] is missing: upstream overloaded"),
+        ({"error": "no such deployment"}, r"choices\[0\] is missing: no such deployment"),
+        ({"detail": "a word that is no error"}, r"choices\[0\] is missing;"),
+    ],
+)
+def test_an_error_that_is_told_as_a_good_answer_is_shown_in_the_servers_own_words(
+    store: RequestStore, content: object, told: str
+) -> None:
+    lying = always(Fault(wire="status", code=200, content=content))
+    with (
+        answering(faults=lying) as server,
+        endpoint(server.url, store, waits=lambda _: None, tries=2) as system,
+        pytest.raises(Paused, match=told),
+    ):
+        system.ask([Request(prompt="p")])
+    assert store.totals().answers == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from auditor.readouts.reading import ReadAs
 from auditor.systems.asking import Finish, Request, TokenStep, Usage
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import CannotAsk, WireError
+from auditor.systems.wire import read_json
 from tests.systems.answering import Answering, answering
 from tests.systems.faults import Fault
 from tests.systems.speakers import MadeUp
@@ -218,7 +220,8 @@ def test_a_short_list_of_tokens_bounds_what_it_does_not_show(server: Answering) 
         ("chat_completions", {"choices": "x"}, "choices is not a list"),
         ("chat_completions", {"choices": [{"message": {"content": 3}}]}, "content is not a string"),
         ("completions", {"choices": [{}]}, "text is missing"),
-        ("completions", {"choices": [{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": []}}]}, "equally"),
+        ("chat_completions", {"choices": [{"message": {"content": "a"}}] * 2}, "2 answers came to one question"),
+        ("completions", {"choices": [{"text": "a"}, {"text": "b"}]}, "2 answers came to one question"),
         ("responses", {"output": 3}, "output is not a list"),
         ("responses", {"status": "failed", "error": {"message": "no"}, "output": []}, r"the response failed \(no\)"),
         ("responses", {"status": "in_progress", "output": []}, r"is not finished \(in_progress\)"),
@@ -243,7 +246,8 @@ def test_two_calls_of_the_tool_are_no_answer() -> None:
 def tokens(*texts: str) -> dict[str, Any]:
     """Tokens of a chat completion, each with both answers among the likeliest at its place."""
     best = [{"token": "approve", "logprob": -0.5}, {"token": "deny", "logprob": -1.5}]
-    return {"content": [{"token": text, "logprob": -2.5, "top_logprobs": best} for text in texts]}
+    own = {"approve": -0.5, "deny": -1.5}
+    return {"content": [{"token": text, "logprob": own.get(text, -2.5), "top_logprobs": best} for text in texts]}
 
 
 @pytest.mark.parametrize(
@@ -288,3 +292,147 @@ def test_tokens_of_white_space_are_those_of_a_text_of_white_space() -> None:
         answer = {"choices": [{"text": text, "logprobs": {"content": content}, "finish_reason": "length"}]}
         found = DIALECTS["completions"].read(Request(prompt="p", top=2), answer)
         assert (found.steps is not None) == known
+
+
+NO_NUMBERS = [
+    {"content": [{"token": "deny", "logprob": None}]},
+    {"content": [{"token": "deny", "logprob": -0.1, "top_logprobs": [{"token": "approve", "logprob": None}]}]},
+    {"content": [{"token": "deny", "logprob": "-0.1"}]},
+    {"content": [{"token": None, "logprob": -0.1}]},
+    {"content": ["deny"]},
+    {"content": {"deny": -0.1}},
+    {"content": [{"token": "deny", "logprob": -0.1, "top_logprobs": {"deny": -0.1}}]},
+    {"content": [{"token": "deny", "logprob": -math.inf, "top_logprobs": []}]},
+    ["deny"],
+    "deny",
+]
+
+
+@pytest.mark.parametrize("told", NO_NUMBERS, ids=json.dumps)
+@pytest.mark.parametrize("dialect", ["chat_completions", "responses"])
+def test_log_probabilities_that_cannot_be_read_take_no_text_with_them(dialect: str, told: Any) -> None:
+    answer: dict[str, Any] = {
+        "chat_completions": {"choices": [{"finish_reason": "stop", "message": {"content": "deny"}, "logprobs": told}]},
+        "responses": {
+            "output": [
+                {
+                    "type": "message",
+                    "content": [
+                        {
+                            "type": "output_text",
+                            "text": "deny",
+                            "logprobs": told.get("content") if isinstance(told, dict) else told,
+                        }
+                    ],
+                }
+            ]
+        },
+    }[dialect]
+    found = DIALECTS[dialect].read(Request(prompt="p", top=2), read_json(json.dumps(answer).encode()))
+    assert found.text == "deny"
+    assert found.steps is None
+    assert "log-probabilities" in found.trouble
+    asked_none = DIALECTS[dialect].read(Request(prompt="p"), read_json(json.dumps(answer).encode()))
+    assert (asked_none.text, asked_none.trouble) == ("deny", "not asked for")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"tokens": ["a"], "token_logprobs": []},
+        {"tokens": ["a"], "token_logprobs": [None]},
+        {"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": None}]},
+        {"tokens": [1], "token_logprobs": [-0.1]},
+        [],
+    ],
+    ids=json.dumps,
+)
+def test_completions_keep_their_text_too_and_scores_say_why_they_are_none(told: Any) -> None:
+    choice = {"text": "a", "finish_reason": "stop", "logprobs": told}
+    found = DIALECTS["completions"].read(Request(prompt="p", top=2), {"choices": [choice]})
+    assert (found.text, found.steps) == ("a", None)
+    assert found.trouble
+    scored = DIALECTS["completions"].read(Request(prompt="p", continuations=(" a",)), {"choices": [choice]}).scored
+    assert [(score.log_probability, bool(score.trouble)) for score in scored] == [(None, True)]
+
+
+@pytest.mark.parametrize(
+    ("own", "likeliest", "why"),
+    [
+        (-0.1, [("deny", -0.1), ("deny", -0.1)], "sum to|stands twice"),
+        (-3.0, [("deny", -3.0), ("deny", -3.0), ("approve", -0.2)], "stands twice"),
+        (-3.0, [("approve", -0.2), ("deny", -1.9)], "by itself"),
+        (-0.5, [("approve", -1.2), ("refer", -1.9)], "likelier than they are"),
+    ],
+)
+def test_log_probabilities_that_contradict_themselves_are_no_numbers(
+    own: float, likeliest: list[tuple[str, float]], why: str
+) -> None:
+    best = [{"token": token, "logprob": value} for token, value in likeliest]
+    content = [{"token": "deny", "logprob": own, "top_logprobs": best}]
+    answer = {"choices": [{"finish_reason": "stop", "message": {"content": "deny"}, "logprobs": {"content": content}}]}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer)
+    assert (found.text, found.steps) == ("deny", None)
+    assert re.search(why, found.trouble)
+
+
+def test_a_list_in_any_order_or_longer_than_asked_for_and_pieces_of_characters_are_read() -> None:
+    best = [{"token": token, "logprob": value} for token, value in [("\ufffd", -7.0), ("deny", -0.9), ("\ufffd", -7.0)]]
+    best += [{"token": "approve", "logprob": -0.7}, {"token": " Deny", "logprob": -5.0}]
+    content = [{"token": "deny", "logprob": -0.9, "top_logprobs": best, "bytes": [1, 2]}]
+    answer = {"choices": [{"finish_reason": "stop", "message": {"content": "deny"}, "logprobs": {"content": content}}]}
+    assert DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer).steps is not None
+
+
+@pytest.mark.parametrize("dialect", ["chat_completions", "completions"])
+@pytest.mark.parametrize("ended", ["error", "ABORT", "network_error", "insufficient_system_resource"])
+def test_an_answer_that_the_server_broke_off_is_none(dialect: str, ended: str) -> None:
+    choice = {"finish_reason": ended, "message": {"content": "approve"}, "text": "approve"}
+    with pytest.raises(WireError, match=rf"the server broke the answer off \({ended}\)"):
+        DIALECTS[dialect].read(Request(prompt="p"), {"choices": [choice]})
+    error = {"message": "out of\n\0 memory"}
+    with pytest.raises(WireError, match=r"broke the answer off \(out of memory\)"):
+        DIALECTS[dialect].read(Request(prompt="p"), {"choices": [{**choice, "finish_reason": "stop", "error": error}]})
+
+
+@pytest.mark.parametrize(
+    ("ended", "finish"), [("model_length", Finish.LENGTH), ("SAFETY", Finish.FILTERED), ("", Finish.OTHER)]
+)
+def test_the_words_of_other_servers_are_known_and_no_word_is_no_end(ended: str, finish: Finish) -> None:
+    choice = {"finish_reason": ended or None, "message": {"content": "approve"}}
+    assert DIALECTS["chat_completions"].read(Request(prompt="p"), {"choices": [choice]}).finish is finish
+
+
+def test_a_name_that_stands_twice_is_read_where_it_says_the_same_and_named_where_it_does_not() -> None:
+    same = b'{"choices": [{"finish_reason": "stop", "message": {"content": "deny", "content": "deny"}}]}'
+    assert DIALECTS["chat_completions"].read(Request(prompt="p"), read_json(same)).text == "deny"
+    for twice in (
+        b'{"choices": [{"finish_reason": "stop", "message": {"content": "deny", "content": "approve"}}]}',
+        b'{"choices": [{"finish_reason": "stop", "finish_reason": "length", "message": {"content": "deny"}}]}',
+        b'{"choices": [], "choices": [{"finish_reason": "stop", "message": {"content": "deny"}}]}',
+    ):
+        with pytest.raises(WireError, match="stands twice in the answer, with different values"):
+            DIALECTS["chat_completions"].read(Request(prompt="p"), read_json(twice))
+    tool = (
+        b'{"content": [{"type": "tool_use", "name": "decision", "input": {"decision": "deny", "decision": "approve"}}]}'
+    )
+    form = ChoiceGrammar(favourable=("approve",), adverse=("deny",), form="tool").answer_form()
+    with pytest.raises(WireError, match="a name twice"):
+        DIALECTS["anthropic_messages"].read(Request(prompt="p", form=form), read_json(tool))
+
+
+def test_a_text_that_was_cut_inside_a_character_can_be_written_and_names_are_one_line() -> None:
+    message = {"finish_reason": "stop", "message": {"content": "approve \ud83d"}}
+    answer = {"model": "m\n\0" + "x" * 500, "system_fingerprint": "\udc00f", "choices": [message]}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p"), read_json(json.dumps(answer).encode()))
+    assert found.text == "approve \ufffd"
+    assert (found.model[:4], len(found.model), found.fingerprint) == ("m\ufffd\ufffdx", 200, "\ufffdf")
+
+
+@pytest.mark.parametrize(
+    "usage", [None, "none", [], {"prompt_tokens": "12"}, {"prompt_tokens": 12.0}, {"prompt_tokens": -1}]
+)
+def test_a_count_that_is_none_takes_no_answer_with_it(usage: Any) -> None:
+    choice = {"finish_reason": "stop", "message": {"content": "deny"}}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p"), {"choices": [choice], "usage": usage})
+    assert (found.text, found.usage) == ("deny", Usage())

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from auditor.exceptions import AuditorError, ModelError
 from auditor.systems.addresses import parse_address, pin
@@ -26,6 +27,7 @@ from auditor.systems.transport import Outgoing, Transport
 from tests.systems.answering import answering
 from tests.systems.faults import Fault, always
 from tests.systems.listed import endpoint, listed, new_store
+from tests.systems.raw_bytes import raw_server
 
 SECRET = "sk-proj/ab+cd=ef_0123"
 
@@ -65,6 +67,56 @@ def test_every_form_in_which_a_server_may_echo_a_key_is_taken_out(secret: str, a
         assert secret not in shown.replace(MARK, "\0")
         assert form not in shown.replace(MARK, "\0")
         assert scrub.data(f"{around}{form}".encode()) == scrub.text(f"{around}{form}").encode()
+
+
+@given(
+    secret=st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40),
+    ways=st.lists(
+        st.sampled_from(["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\\\u{1:04x}", "%{1:02X}", "&#{1};", "&#x{1:x};"])
+    ),
+)
+def test_a_key_is_taken_out_whichever_of_its_marks_are_escaped(secret: str, ways: list[str]) -> None:
+    scrub = Scrubber()
+    scrub.add(Key(secret))
+    plain = ["{0}"] * len(secret)
+    form = "".join(way.format(mark, ord(mark)) for mark, way in zip(secret, [*ways, *plain], strict=False))
+    around = f'{{"text": "{form}", "more": "\\\\"}}'
+    for shown in (scrub.text(around), scrub.data(around.encode()).decode()):
+        assert shown == around.replace(form, MARK)
+
+
+def test_a_key_longer_than_what_is_shown_of_a_fault_is_not_cut_and_shown(tmp_path: Path) -> None:
+    long = "sk-" + "Ab9-" * 200
+    (tmp_path / "key").write_text(long)
+    broken = f"HTTP/1.1 200 OK\r\nX {long}\r\n\r\n".encode()
+    with raw_server(lambda *_: (broken, False)) as server, new_store(tmp_path) as store:
+        with (
+            endpoint(server.url, store, tries=1, key_file=str(tmp_path / "key")) as system,
+            pytest.raises(Paused) as caught,
+        ):
+            system.ask([Request(prompt="p")])
+        for said in (str(caught.value), json.dumps(store.failures())):
+            assert MARK in said
+            assert long[:12] not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key_header", "Host"),
+        ("key_header", "X-Key: a\r\nX-More"),
+        ("key_header", "Prüfung"),
+        ("key_prefix", "Bearer \r\nX-More: "),
+        ("key_prefix", "Prüfung "),
+        ("headers", {"X-Team": "a\r\nX-More: b"}),
+        ("headers", {"X-Team": "Prüfung"}),
+        ("headers", {"Prüfung": "x"}),
+        ("headers", {"X-Team": " x "}),
+    ],
+)
+def test_what_would_be_another_header_is_refused_when_it_is_listed(name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=r"expected (a header of one's own|ASCII in one line)"):
+        listed("https://models.example/v1", **{name: value})
 
 
 def test_a_request_that_is_printed_shows_neither_its_key_nor_its_application() -> None:

@@ -23,24 +23,19 @@ from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.corpus import Corpus
 from auditor.mechanisms._shared.text_model import TextModel
 from auditor.mechanisms.interpretation.answers import Answered, Answers
+from auditor.mechanisms.interpretation.questions import (
+    ANSWER_TOKENS,
+    DESCRIBE,
+    DETECT,
+    EXAMPLE_TOKENS,
+    EXAMPLES,
+    FUZZ,
+)
 from auditor.mechanisms.interpretation.scores import HeldOut, Question
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
-EXAMPLES, EXAMPLE_TOKENS, ANSWER_TOKENS = 5, 40, 4
 #: The date that a describing model's chat template prints, if it prints one: the same on every day.
 TEMPLATE_DATE = "2026-01-01"
-DESCRIBE = (
-    "Pieces of credit applications. The words between « and » switch on one part of a language model.\n{pieces}\n"
-    "In one short sentence, what do the marked words have in common? The marked words are"
-)
-DETECT = (
-    "A part of a language model is described so: {words}\nA piece of a credit application: {piece}\n"
-    "Does this piece hold what is described? Answer yes or no. Answer:"
-)
-FUZZ = (
-    "A part of a language model is described so: {words}\nA piece of a credit application, some words marked with « "
-    "and »: {piece}\nAre the marked words the ones described? Answer yes or no. Answer:"
-)
 
 
 @dataclass(frozen=True)
