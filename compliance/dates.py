@@ -27,6 +27,14 @@ def day_said(day: date) -> str:
     return formatted(whole, GERMAN_DAY)
 
 
+def iso_day_said(text: str) -> str:
+    """A day that was kept as ``2026-11-21``, as pages say days; any other text as it is."""
+    try:
+        return day_said(date.fromisoformat(text))
+    except ValueError:
+        return text
+
+
 def _german() -> bool:
     return (get_language() or "").startswith("de")
 

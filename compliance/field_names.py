@@ -41,7 +41,15 @@ def names(models: Iterable[type[Model]]) -> Iterator[str]:
 
 def names_of_register(model: type[Model]) -> tuple[str, str]:
     """The name of a register in English: of one row, and of all."""
-    return str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+    one, all_of_them = str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+    return one, _several(one) if all_of_them == f"{one}s" else all_of_them
+
+
+def _several(name: str) -> str:
+    """Several of it. Django puts an *s* behind every word, and a plural of its own would be a migration."""
+    if name.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{name}es"
+    return f"{name[:-1]}ies" if name.endswith("y") and name[-2:-1] not in "aeiou" else f"{name}s"
 
 
 def _fields(model: type[Model]) -> list[Field[Any, Any]]:

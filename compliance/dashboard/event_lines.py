@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from auditor.records import Severity
+from compliance.dates import iso_day_said
 from compliance.governance.finding_states import FindingState
 from compliance.governance.finding_trends import FindingTrend
 from compliance.models import Event
@@ -159,6 +160,8 @@ FIELDS = {
     "response": gettext_noop("response"),
     "remediation": gettext_noop("remediation plan"),
 }
+#: What events keep as ``2026-12-05``.
+DAYS = ("due", "until", "accepted_until")
 #: By which way somebody acted, as events say it.
 ROLES = (
     gettext_noop("administration"),
@@ -233,7 +236,7 @@ def event_words(action: str, told: dict[str, Any] | None) -> str:
 
 def _answered(name: str, told: dict[str, Any]) -> str:
     if name in ("owner", "due"):
-        return f"{_(FIELDS[name])}: {told[name]['to'] or _('none')}"
+        return f"{_(FIELDS[name])}: {_shown(name, told[name]['to']) or _('none')}"
     return _("{field} written").format(field=_(FIELDS[name]))
 
 
@@ -245,6 +248,8 @@ class _Missing(dict[str, Any]):
 
 
 def _shown(name: str, value: Any) -> Any:
+    if name in DAYS and isinstance(value, str):
+        return iso_day_said(value)
     if name in ("from", "to") and value in list(FindingState):
         return in_sentence(FindingState(value).label)
     if name in ("severity", "from") and value in list(Severity):

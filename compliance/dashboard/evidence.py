@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 
 from auditor.canonical import sha256_bytes, sha256_file
 from auditor.controls import Controls
-from auditor.exceptions import reason_of
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
+from compliance.refusals import reason_said
 from reports.bundle import MANIFEST
 from reports.canvas import Chart
 from reports.publish import EVIDENCE, FIGURES
@@ -133,7 +133,7 @@ def evidence_in(folder: Path, *, of: str, manifest_sha256: str) -> EvidenceFolde
         manifest = (folder / MANIFEST).read_bytes()
     except OSError as error:
         line = _("{name}: cannot be read: {reason}; expected the evidence on this server")
-        raise EvidenceError(line.format(name=f"{of}: {MANIFEST}", reason=reason_of(error))) from error
+        raise EvidenceError(line.format(name=f"{of}: {MANIFEST}", reason=reason_said(error))) from error
     # Whoever can write the folder can write a manifest that fits it; the archive's hash is in the database.
     if sha256_bytes(manifest) != manifest_sha256:
         line = _("{name}: is not the one in {archive}; expected SHA-256 {sha256}")
@@ -154,7 +154,8 @@ def _manifest_in(archive: Path, recorded: str) -> str:
                 return sha256_bytes(opened.read(MANIFEST))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         line = _("{name}: cannot be read: {reason}; expected the published file on this server")
-        raise EvidenceError(line.format(name=EVIDENCE, reason=reason_of(error))) from error
+        reason = reason_said(error) if isinstance(error, OSError) else _("it is no archive with a manifest")
+        raise EvidenceError(line.format(name=EVIDENCE, reason=reason)) from error
 
 
 def chart_from(name: str, svg: str) -> Chart:
@@ -170,8 +171,9 @@ def chart_from(name: str, svg: str) -> Chart:
     try:
         root = ET.fromstring(svg)  # noqa: S314, declarations, and so entities, are refused above
     except ET.ParseError as error:
-        line = _("{name}: is not valid SVG ({reason}); expected a chart drawn by an audit")
-        raise EvidenceError(line.format(name=name, reason=error)) from error
+        line = _("{name}: is not valid SVG (line {line}, column {column}); expected a chart drawn by an audit")
+        row, column = error.position
+        raise EvidenceError(line.format(name=name, line=row, column=column)) from error
     for element in root.iter():
         known = element.tag.startswith(SVG) and element.tag.removeprefix(SVG) in ELEMENTS
         if not known or any(FORBIDDEN_ATTRIBUTE.search(key) for key in element.keys()):  # noqa: SIM118, not a dict
@@ -184,7 +186,7 @@ def chart_from(name: str, svg: str) -> Chart:
 
 def _unread(name: str, error: OSError) -> str:
     line = _("{name}: cannot be read: {reason}; expected a file of the evidence folder")
-    return line.format(name=name, reason=reason_of(error))
+    return line.format(name=name, reason=reason_said(error))
 
 
 def _other(name: str, listed: str | None) -> str:

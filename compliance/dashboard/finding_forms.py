@@ -40,8 +40,27 @@ def day_field(label: _StrOrPromise, help_text: _StrOrPromise = "", *, required: 
     return forms.DateField(label=label, required=required, widget=widget, help_text=help_text)
 
 
+#: What comes of each way on, said above its button.
+LEADS_TO = {
+    FindingState.ACKNOWLEDGED: _("It is then on record that somebody has read it and takes it up. It stays open."),
+    FindingState.ACTION_PLANNED: _(
+        "The owner, due date and remediation plan that are saved are then what is carried out."
+    ),
+    FindingState.IN_REMEDIATION: _("Work on the fix begins. Evidence of it is attached before it is handed over."),
+    FindingState.READY_FOR_VALIDATION: _("A second person decides on the fix, after a retest on a later version."),
+    FindingState.CLOSED_VALIDATED: _("It is settled. An audit that sees it again opens it."),
+    FindingState.RISK_ACCEPTED: _(
+        "It is settled until that day, on which it opens again; before, if an audit sees it at a graver severity."
+    ),
+    FindingState.REJECTED_WITH_RATIONALE: _("It is settled. An audit that sees it at a graver severity opens it."),
+}
+SENT_BACK = _("The fix is not enough. Its owner goes on with it, and hands it over again.")
+
+
 class MoveForm(forms.Form):
     """One way on: what it asks for, and nothing else."""
+
+    leads_to: _StrOrPromise = ""
 
     to = forms.ChoiceField(choices=[(state.value, state.label) for state in FindingState], widget=forms.HiddenInput)
     revision = forms.IntegerField(min_value=1, max_value=10**9, widget=forms.HiddenInput)
@@ -57,6 +76,8 @@ class MoveForm(forms.Form):
         if self.is_bound:  # it was refused: what is sent next is of what is shown now
             self.data = {**{name: self.data.get(name, "") for name in self.data}, "revision": str(revision)}
         self.fields["to"].initial = way.target
+        back = way.source is FindingState.READY_FOR_VALIDATION and way.target is FindingState.IN_REMEDIATION
+        self.leads_to = SENT_BACK if back else LEADS_TO.get(way.target, "")
         asked = Guard.RATIONALE in way.guards and way.target is not FindingState.REJECTED_WITH_RATIONALE
         for name, wanted in (("said", asked), ("until", Guard.EXPIRY in way.guards)):
             if wanted:

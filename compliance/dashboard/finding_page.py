@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from auditor.records import Measurement
 from compliance.access.roles import PERMISSIONS, Role
@@ -15,11 +17,15 @@ from compliance.actions.findings import WRITE, Way
 from compliance.dashboard.event_lines import FIELDS
 from compliance.dashboard.model_page import version_words
 from compliance.dashboard.records import measurement
+from compliance.dates import iso_day_said
 from compliance.governance.finding_states import FindingState
 from compliance.governance.finding_trends import FindingTrend
 from compliance.models import FindingRecord, LanguageModelVersion, Membership, Sighting
 from compliance.sentences import in_sentence
 from reports import sentences
+
+NAMED = 3
+"""How many holders of a role are named beside what they can do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +117,18 @@ def _who(role: Role | None, names: dict[Role, list[str]]) -> str:
         return _("the system")
     members = names.get(role, [])
     if members:
-        return f"{role.label}: {', '.join(members)}"
+        return f"{role.label}: {_named(members)}"
     return _("{role}: nobody in the team yet").format(role=role.label)
+
+
+def _named(members: Sequence[str]) -> str:
+    """A few of them by name; of more the others are counted."""
+    if len(members) <= NAMED + 1:
+        return ", ".join(members)
+    left = len(members) - NAMED
+    return ngettext("{names} and {count} other", "{names} and {count} others", left).format(
+        names=", ".join(members[:NAMED]), count=left
+    )
 
 
 def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -120,9 +136,11 @@ def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str
     saved = {"due": f"{record.due:%Y-%m-%d}" if record.due else ""} | {
         name: str(getattr(record, name)) for name in ("response", "remediation")
     }
-    found = [(FIELDS[name], theirs, str(sent.get(name, ""))) for name, theirs in saved.items()]
+    found = [
+        (FIELDS[name], iso_day_said(theirs), iso_day_said(str(sent.get(name, "")))) for name, theirs in saved.items()
+    ]
     chosen = str(sent.get("owner", ""))
     if str(record.owner_id or "") != chosen:
         other = get_user_model().objects.filter(pk=chosen).first() if chosen.isdecimal() else None
         found.insert(0, (FIELDS["owner"], str(record.owner or ""), str(other or "")))
-    return [(name[:1].upper() + name[1:], theirs, yours) for name, theirs, yours in found if theirs != yours]
+    return [(capfirst(_(name)), theirs, yours) for name, theirs, yours in found if theirs != yours]

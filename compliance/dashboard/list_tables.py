@@ -219,7 +219,8 @@ def _last_audit(audited: AuditedModel) -> SafeString | str:
     if audited.basis is None:
         return numbers.DASH
     at = reverse("audit", args=[audited.basis.audit])
-    return format_html('<a href="{}">{}</a> <small>{}</small>', at, audited.basis.audit, day(audited.basis.finished_at))
+    finished = day(audited.basis.finished_at)
+    return format_html('<a href="{}">{}</a> <small class="day">{}</small>', at, audited.basis.audit, finished)
 
 
 def _due_cell(line: Mapping[str, Any]) -> str:

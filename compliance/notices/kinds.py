@@ -20,6 +20,7 @@ from compliance.access.roles import roles_with
 from compliance.governance.finding_states import FindingState
 from compliance.models import (
     Audit,
+    AuditSchedule,
     Event,
     FindingRecord,
     Membership,
@@ -31,6 +32,7 @@ from compliance.models import (
     Release,
     SystemListing,
 )
+from compliance.notices.words import day_written
 
 RUN, ANSWER, VALIDATE, ACCEPT = "run_audit", "answer_findingrecord", "validate_findingrecord", "accept_findingrecord"
 SOON = timedelta(days=30)
@@ -73,6 +75,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "audit_halted": Kind(
             label=gettext_noop("An audit that I asked for failed, paused or was stopped"),
             event=gettext_noop("An audit failed, paused or was stopped"),
+        ),
+        "schedule_started": Kind(
+            label=gettext_noop("A schedule of mine started an audit"),
+            event=gettext_noop("A schedule started an audit"),
+            mailed=False,
+        ),
+        "schedule_held": Kind(
+            label=gettext_noop("A schedule of mine could not start"), event=gettext_noop("A schedule could not start")
         ),
         "finding_opened": Kind(
             label=gettext_noop("A finding was opened or opened again"),
@@ -190,11 +200,11 @@ def holders(team: int, permission: str) -> frozenset[int]:
     return frozenset(rows.order_by().values_list("user_id", flat=True))
 
 
-def _audit(told: Told, kind: str, said: str) -> Iterator[Occasion]:
+def _audit(told: Told, kind: str, said: str, *, number: str = "") -> Iterator[Occasion]:
     audit = (
         Audit.objects.select_related("plan")
         .defer("run_json", "plan__design_json")
-        .filter(serial=_serial(told.event.object))
+        .filter(serial=_serial(number or told.event.object))
         .first()
     )
     if audit is None:
@@ -212,6 +222,35 @@ def _audit(told: Told, kind: str, said: str) -> Iterator[Occasion]:
         link=audit.get_absolute_url(),
         people=people - {told.event.actor_user_id},
         permission="" if asked is not None else "run_audit",
+    )
+
+
+def _started(told: Told) -> Iterator[Occasion]:
+    """An audit that began by itself, to whoever it runs in the name of."""
+    number = str(told.payload.get("audit", ""))
+    yield from _audit(
+        told, "schedule_started", gettext_noop("Audit {number} was started by its schedule"), number=number
+    )
+
+
+def _held(told: Told) -> Iterator[Occasion]:
+    """A schedule that could not start, to whoever made it; else to all who may go on with it."""
+    rows = AuditSchedule.objects.select_related("plan").defer("plan__design_json")
+    row = rows.filter(pk=_key(told.event.object)).first()
+    if row is None:
+        return
+    made = row.made_by_user_id
+    yield Occasion(
+        key=told.key,
+        kind="schedule_held",
+        team=row.team_id,
+        subject="auditschedule",
+        subject_id=row.pk,
+        words=gettext_noop("A schedule could not start"),
+        title=row.plan.title,
+        link=row.get_absolute_url(),
+        people=frozenset({made}) if made is not None else holders(row.team_id, RUN),
+        permission="" if made is not None else RUN,
     )
 
 
@@ -436,7 +475,7 @@ def _on_a_day(
         team=row.team_id,
         subject="findingrecord",
         subject_id=row.pk,
-        words=words.format(number=row.number, day=f"{day:%d %b %Y}"),
+        words=words.format(number=row.number, day=day_written(day) if day is not None else ""),
         title=row.title,
         link=row.get_absolute_url(),
         people=people,
@@ -506,6 +545,7 @@ def _key(name: str) -> int:
 SUBJECTS: Mapping[str, Any] = MappingProxyType(
     {
         "audit": Audit,
+        "auditschedule": AuditSchedule,
         "findingrecord": FindingRecord,
         "planversion": PlanVersion,
         "registration": Registration,
@@ -523,6 +563,8 @@ TELLS: Mapping[str, Callable[[Told], Iterator[Occasion]]] = MappingProxyType(
         "audit.failed": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} failed")),
         "audit.paused": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} paused")),
         "audit.stopped": lambda told: _audit(told, "audit_halted", gettext_noop("Audit {number} was stopped")),
+        "schedule.started": _started,
+        "schedule.held": _held,
         "finding.opened": _opened(gettext_noop("{number} was opened")),
         "finding.reopened": _opened(gettext_noop("{number} was opened again")),
         "finding.acceptance_expired": _opened(gettext_noop("{number} is open again: its acceptance has ended")),

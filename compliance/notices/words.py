@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.utils.translation import get_language, gettext
 
 from compliance.dates import day_said
 
 NUMBER = re.compile(r"\b[AF]-[0-9]{4,}\b")
-DAY, WRITTEN = re.compile(r"\b[0-9]{2} [A-Z][a-z]{2} [0-9]{4}\b"), "%d %b %Y"
+DAY, WRITTEN = re.compile(r"\b[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}\b"), "%d %b %Y"
+#: Earlier notices were kept with two digits, ``05 Dec 2026``.
+PADDED = re.compile(r"\b0([1-9] [A-Z][a-z]{2} [0-9]{4})\b")
+
+
+def day_written(day: date) -> str:
+    """A day as it is kept in a notice, and as English pages say it: ``5 Dec 2026``."""
+    return f"{day.day} {day:%b %Y}"
 
 
 def said_now(words: str) -> str:
@@ -19,7 +26,7 @@ def said_now(words: str) -> str:
     A sentence is known by what is left of it without the number and the day that it was filled in with.
     """
     if (get_language() or "").startswith("en") or "{" in words:
-        return words
+        return PADDED.sub(r"\1", words)
     number, day = NUMBER.search(words), DAY.search(words)
     sentence = DAY.sub("{day}", NUMBER.sub("{number}", words, count=1), count=1)
     try:

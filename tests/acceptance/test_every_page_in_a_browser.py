@@ -51,6 +51,14 @@ LINE_A_WORD = """() => [...document.querySelectorAll('h1, h2, h3, caption, legen
     const lines = new Set([...range.getClientRects()].filter(line => line.width > 1).map(line => Math.round(line.top)));
     return lines.size >= words;
 }).map(title => title.textContent.trim().slice(0, 60))"""
+#: Boxes of choices on a wide page that are narrower than what is chosen, and hints that are longer than their box.
+CUT = """() => [...document.querySelectorAll('.filters select, .filters input')].filter(box => {
+    const pen = document.createElement('canvas').getContext('2d');
+    pen.font = getComputedStyle(box).font;
+    const words = box.placeholder || (box.options ? [...box.options].map(item => item.text) : []);
+    const room = box.clientWidth - 16 - (box.options ? 16 : 0);
+    return [words].flat().some(text => room < 360 && pen.measureText(text).width > room);
+}).map(box => box.name)"""
 BEYOND = """width => [...document.querySelectorAll('main *')].filter(item => item.getBoundingClientRect().right > width
     && !item.closest('.scroll')).map(item => item.outerHTML.slice(0, 120)).slice(-1)"""
 OPEN = "document.querySelectorAll('details').forEach(item => item.open = true)"
@@ -166,6 +174,8 @@ def looked_at(page: Page) -> list[str]:
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             found.append(f"{wide} px at {width}: {page.evaluate(BEYOND, width)}")
+        if width >= 1280:
+            found += [f"words are cut at {width}: {name}" for name in page.evaluate(CUT)]
         found += [f"a line a word at {width}: {title}" for title in page.evaluate(LINE_A_WORD)]
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)

@@ -38,7 +38,7 @@ from tests.compliance.governed import (
     run,
     version_of,
 )
-from tests.compliance.teams import make_person
+from tests.compliance.teams import WORKING, make_person
 from tests.compliance.test_officers_site import COUNTS, text_of
 from tests.reports.conftest import PACKS
 
@@ -365,3 +365,18 @@ def test_the_page_leads_to_a_retest_that_is_under_way_or_did_not_finish() -> Non
     assert "A-0003 still shows it" in shown
     assert "is being retested in A-0004" in shown
     assert "A-0002" not in shown.partition("What you can do now")[0]
+
+
+def test_of_many_holders_of_a_role_a_few_are_named_and_the_others_counted(db: None) -> None:
+    record = open_finding()
+    for number in range(12):
+        make_person(f"vera {number:02}", default_team(), [Role.VALIDATOR])
+    said = text_of(browser(Role.COUNSEL).get(record.get_absolute_url()).content)
+    assert re.search(r"Validator: approves Default, vera 00, vera 01 and 10 others", said), said
+    assert "vera 02" not in said
+
+
+def test_every_way_on_says_what_comes_of_it() -> None:
+    record = open_finding()
+    said = text_of(browser(*WORKING, name="all").get(record.get_absolute_url()).content)
+    assert "It is then on record that somebody has read it and takes it up." in said

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
+DATE_FORMAT = "j. M Y"
+DATETIME_FORMAT = "j. M Y, H:i \\U\\T\\C"
 DECIMAL_SEPARATOR = "."
 THOUSAND_SEPARATOR = ","
