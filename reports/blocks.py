@@ -212,7 +212,7 @@ REPORT, ANNEX = "report", "annex"
 class ReportContent:
     """Everything that one of the two documents says: the ``part`` `REPORT`, for a person, or its technical `ANNEX`.
 
-    The annex has no verdict of its own.
+    The annex has no verdict of its own. ``audited`` is what ``model`` names: a decision file is none.
     """
 
     audit_id: str
@@ -228,6 +228,7 @@ class ReportContent:
     subject: str
     hashes: Mapping[str, str] = field(default_factory=dict)
     part: str = REPORT
+    audited: str = "Model"
 
     @property
     def heading(self) -> str:

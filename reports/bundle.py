@@ -30,6 +30,17 @@ MANIFEST = "manifest.json"
 RECORDS = ("plan.json", "run.json", "environment.json", "measurements.json", "findings.json", "controls.json")
 PACKS = "packs.json"
 TABLES = ("cases.parquet", "decisions.parquet")
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".svg": "image/svg+xml",
+    ".toml": "application/toml",
+}
+
+
+def media_type(name: str) -> str:
+    """What the manifest says a file is, by its name."""
+    return MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.canonical import sha256_bytes, sha256_json
+from auditor.canonical import canonical_json, sha256_bytes, sha256_json
 from auditor.exceptions import InputError
 from auditor.observed.filed_values import FILED
 from auditor.policies.packs import catalogue
 from reports.answer_tables import answer_mismatches
 from reports.answers_read_again import not_read_again, read_again
-from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse
+from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, media_type, parse
 from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
+from reports.evidence_tables import other_columns
 from reports.extents import too_long
 from reports.labels import labels_of_tests
+from reports.record_types import unread_key, wrong_rows
 from reports.recount import recount
 from reports.remeasure import Remeasured, another_engine, remeasure, unbound_values
 from reports.remeasure_decisions import remeasure_decisions
@@ -27,6 +29,10 @@ from reports.renderer import installed
 from reports.wording import on_file, test_label
 
 FIGURES = "figures/"
+LINE = {"file", "sha256", "size", "media_type"}
+HEAD = {"files", "renderer", "run_sha256", "design_sha256"}
+"""The keys of a line of the manifest, and of the manifest."""
+CANONICAL = "canonical JSON (RFC 8785)"
 #: Beside its figures. Whoever writes a manifest may list anything; what no run writes was made again by nobody.
 FILES = frozenset(
     [
@@ -62,13 +68,17 @@ def check_contents(path: Path, contents: Mapping[str, bytes], *, decisions: Path
     """
     name = path.name
     try:
-        found = list(_manifest_mismatches(name, contents)) or list(_extents(name, contents))
+        found = (
+            list(_manifest_mismatches(name, contents))
+            or list(_extents(name, contents))
+            or list(_written_otherwise(name, contents))
+        )
         if found:
             return BundleCheck(None, tuple(found))
         manifest = json.loads(contents[MANIFEST])
         files = tuple(BundleFile(**line) for line in manifest["files"])
         bundle = bundle_from(contents, files=files, where=name)
-        found = list(_record_mismatches(name, bundle, manifest))
+        found = [*_record_mismatches(name, bundle, manifest), *_pins(name, bundle), *_unread(name, bundle, manifest)]
         if found:
             return BundleCheck(None, tuple(found))
         charts = render_charts(bundle)
@@ -90,9 +100,10 @@ def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[M
         yield Mismatch(name, MANIFEST, "no such file", "the manifest of the bundle")
         return
     manifest = parse(contents[MANIFEST], where=MANIFEST)
+    if (odd := _odd_lines(manifest["files"])) is not None:
+        yield Mismatch(name, *odd)
+        return
     listed = {line["file"]: line for line in manifest["files"]}
-    if len(listed) < len(manifest["files"]):
-        yield Mismatch(name, MANIFEST, "a file listed twice", "every file once")
     for file, line in listed.items():
         if file not in contents:
             yield Mismatch(name, short(file), "no such file", f"SHA-256 {short(line['sha256'])}")
@@ -100,11 +111,45 @@ def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[M
             yield Mismatch(name, short(file), f"SHA-256 {digest}", short(line["sha256"]))
         elif len(contents[file]) != line["size"]:
             yield Mismatch(name, f"{MANIFEST}: size of {file}", short(line["size"]), str(len(contents[file])))
+        elif line["media_type"] != (kind := media_type(file)):
+            # The annex prints it, and reports are set again from what stands here.
+            yield Mismatch(name, f"{MANIFEST}: media_type of {short(file)}", short(line["media_type"]), kind)
     for file in sorted(set(contents) - set(listed) - {MANIFEST}):
         yield Mismatch(name, short(file), "a file the manifest does not list", "only listed files")
     for file in sorted(set(listed) - FILES):
         if not file.startswith(FIGURES):
             yield Mismatch(name, short(file), "a file that no run writes", "the files of a run alone")
+
+
+def _odd_lines(lines: list[Any]) -> tuple[str, str, str] | None:
+    """Where the lines of a manifest are not those that are written, what stands there and what should; or nothing."""
+    for line in lines:
+        if set(line) != LINE:
+            return f"{MANIFEST}: files", f"a line with {short(', '.join(sorted(line)))}", ", ".join(sorted(LINE))
+    names = [line["file"] for line in lines]
+    if len(set(names)) < len(names):
+        return MANIFEST, "a file listed twice", "every file once"
+    return None if names == sorted(names) else (MANIFEST, "files in another order", "files by name")
+
+
+def _written_otherwise(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
+    """Records whose bytes are not those that a run writes of their values, and rows of other types.
+
+    Readers differ in what they make of a byte order mark, of another encoding or of a number of many digits: where the
+    bytes are the canonical ones, all read the same.
+    """
+    for file in (MANIFEST, *RECORDS, PACKS):
+        if file not in contents:
+            continue
+        value = parse(contents[file], where=file)
+        try:
+            written = canonical_json(value)
+        except ValueError as error:
+            yield Mismatch(name, file, f"JSON that is not canonical ({short(str(error))})", CANONICAL)
+            continue
+        if contents[file].removesuffix(b"\n") != written:
+            yield Mismatch(name, file, "JSON that is not canonical", CANONICAL)
+        yield from wrong_rows(name, file, value)
 
 
 def _extents(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
@@ -130,7 +175,7 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
         if manifest.get(key) != value:
             yield Mismatch(name, f"{MANIFEST}: {key}", short(manifest.get(key)), value)
     if bundle.run_sha256 != run:
-        yield Mismatch(name, "run.json", "JSON that is not canonical", "canonical JSON (RFC 8785)")
+        yield Mismatch(name, "run.json", "JSON that is not canonical", CANONICAL)
     known = {item.id for item in bundle.measurements}
     if len(known) < len(bundle.measurements):
         yield Mismatch(name, "measurements.json", "an id that stands twice", "every measurement once")
@@ -140,6 +185,24 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
     if (planted := bundle.controls.planted_bias) is not None:
         # No run plants one yet: a result of it can only have been written in.
         yield Mismatch(name, "controls.json: planted_bias", short(planted.given()), "null: no run has one")
+
+
+def _unread(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[Mismatch]:
+    """Keys and columns that nobody reads. A later version may write some that this one does not know; this one none."""
+    if bundle.renderer == installed():
+        for key in sorted(set(manifest) - HEAD):
+            yield Mismatch(name, f"{MANIFEST}: {short(key)}", "a key that no run writes", "none")
+    if another_engine(bundle.run.code):
+        return
+    records = {"run.json": bundle.run, "environment.json": bundle.environment, "controls.json": bundle.controls}
+    for file, record in records.items():
+        if key := unread_key(record):
+            yield Mismatch(name, f"{file}: {short(key)}", "a key that no run writes", "none")
+    for error in other_columns(bundle.contents):
+        yield Mismatch(name, error.where, error.what, error.expected)
+
+
+def _pins(name: str, bundle: Bundle) -> Iterator[Mismatch]:
     pins = {pin.id: pin.sha256 for pin in bundle.run.packs}
     for missing in sorted(set(pins) - {pack["id"] for pack in bundle.packs}):
         yield Mismatch(name, f"{PACKS}: {missing}", "no such pack", f"SHA-256 {pins[missing]}, as in run.json")
@@ -210,9 +273,9 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
         by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
         said.append(
             f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
-            f"again from the decisions, and {again.findings:,} findings and the controls from the measurements, by "
-            f"{by}; the other {len(rest):,}{words} were not, since they follow from activations or recorded outcomes, "
-            "which a bundle does not hold"
+            f"again from the decisions, and {_several(again.findings, 'finding')} and the controls from the "
+            f"measurements, by {by}; the other {len(rest):,}{words} were not, since they follow from activations or "
+            "recorded outcomes, which a bundle does not hold"
         )
     said.append(
         "what the records say of the model, the data, the prompts, the applications left out and the machine was not "
@@ -266,7 +329,8 @@ def _of_file(name: str, bundle: Bundle, again: Remeasured, decisions: Path | Non
     return _Part(
         said=(
             said,
-            f"{again.findings:,} findings and the controls were computed again from the measurements, by {by}",
+            f"{_several(again.findings, 'finding')} and the controls were computed again from the measurements, by "
+            f"{by}",
             "what the records say of the decision file, the applications left out and the machine was not compared",
         )
     )
@@ -285,7 +349,12 @@ def _packs(name: str, bundle: Bundle) -> _Part:
             words = f"{expected}, as version {pack['version']} is shipped"
             found.append(Mismatch(name, f"{PACKS}: {pack['id']}", f"SHA-256 {sha256_json(pack)}", words))
     count = len(bundle.packs) - len(found) - len(left)
-    return _Part(tuple(found), (f"{count:,} policy packs are equal to those installed",) if count else (), tuple(left))
+    words = f"{_several(count, 'policy pack')} {'is' if count == 1 else 'are'} equal to those installed"
+    return _Part(tuple(found), (words,) if count else (), tuple(left))
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> _Part:

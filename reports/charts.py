@@ -42,6 +42,9 @@ WIDTH = 700
 ROW = 27
 TOP = 32
 FOOT = 46
+VERDICT_WIDTH = 330
+LETTER = 7.2
+"""A letter of a bold number, at most, on the pictures' own scale."""
 
 
 def render_charts(bundle: Bundle) -> dict[str, Chart]:
@@ -210,7 +213,7 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     ticks = nice_ticks(min([*values, middle - reach]), max([*values, middle + reach]), most=8)
     # Three storeys, so that nothing can meet: the number, the threshold's label, the plot.
     number_at, band_at, axis_at, mark_at = 12, 38, 82, 60
-    canvas = Canvas(330, 106, domain=(ticks[0], ticks[-1]), span=(12, 318))
+    canvas = Canvas(VERDICT_WIDTH, 106, domain=(ticks[0], ticks[-1]), span=(12, 318))
     canvas.shade(low, high, top=band_at, bottom=axis_at, words=f"threshold {words}")
     canvas.rule(12, axis_at, 318, axis_at)
     canvas.axis(ticks, y=axis_at, decimals=decimals_of(ticks), signed=middle == 0)
@@ -220,11 +223,14 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
         if measurement.low is not None and measurement.high is not None:
             canvas.error_bar(scale * measurement.low, scale * measurement.high, mark_at, colour=marker.colour, width=3)
         canvas.marker(canvas.x(scale * measurement.estimate), mark_at, marker, size=130)
-        centre = min(max(canvas.x(scale * measurement.estimate), 96.0), 234.0)
+        shown = f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".rstrip()
+        # Over its marker, as far as the picture has room for it.
+        half = LETTER * len(shown) / 2
+        centre = min(max(canvas.x(scale * measurement.estimate), half), VERDICT_WIDTH - half)
         canvas.text(
             centre,
             number_at,
-            f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".rstrip(),
+            shown,
             align="center",
             size=NORMAL,
             bold=True,

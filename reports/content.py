@@ -96,4 +96,5 @@ def _content(
         subject=f"{which} of {story.model}: {governance.title}",
         hashes=hashes,
         part=part,
+        audited="Model" if story.bundle.run.asks else "Decision file",
     )

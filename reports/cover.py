@@ -169,7 +169,8 @@ def larger_elsewhere(story: Story, lead: Measurement) -> str | None:
 def cover(story: Story) -> list[Block]:
     """What was audited, the gravest findings, what could not be seen, what to do next, and where to check it."""
     plan, run = story.bundle.plan, story.bundle.run
-    fields = wording.joined([wording.field_words(attribute.field) for attribute in plan.attributes])
+    # One at a time: "race and sex changed" would be both at once.
+    fields = wording.joined([wording.field_words(attribute.field) for attribute in plan.attributes], last="or")
     asked = (
         f"Audited: {plan.use.business_use} ({plan.use.decision_role}). {run.data.title}: "
         f"{numbers.count(run.data.applications)} of {numbers.count(run.data.rows)} rows, each as filed "

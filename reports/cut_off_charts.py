@@ -143,10 +143,13 @@ def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], de
     shown = list(panels.items())[:PANELS_AT_MOST]
     rows = -(-len(shown) // 2)
     every = [item for _, items in shown for item in items]
+    ringed = [peak for key, _ in shown if (peak := _ring(peaks.get(key))) is not None]
     limit = 100 * design.practical_rate
     values = [100 * value for item in every for value in (item.estimate, item.low, item.high) if value is not None]
+    # The largest may lie between two points of the curve, and far beyond both.
+    values += [100 * (item.estimate or 0.0) for item in ringed]
     up = nice_ticks(min([*values, -1.5 * limit]), max([*values, 1.5 * limit]), most=6)
-    rates = [100 * _rate(item) for item in every]
+    rates = [100 * _rate(item) for item in (*every, *ringed)]
     along = nice_ticks(min(rates), max(rates) if max(rates) > min(rates) else min(rates) + 1, most=6)
     left_out = len(panels) - len(shown)
     canvas = Canvas(WIDTH, rows * (PANEL_HEIGHT + PANEL_FOOT) + (18 if left_out else 0))
@@ -154,7 +157,7 @@ def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], de
         _panel(
             canvas,
             items,
-            peaks.get(key),
+            _ring(peaks.get(key)),
             left=(index % 2) * PANEL_WIDTH + 40.0,
             top=(index // 2) * (PANEL_HEIGHT + PANEL_FOOT) + 24.0,
             up=up,
@@ -163,15 +166,20 @@ def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], de
         )
     if left_out:
         canvas.text(0, rows * (PANEL_HEIGHT + PANEL_FOOT) + 12, f"More contrasts, in the table: {left_out}.")
-    stated = "; ".join(f"{contrast(items[0])}, largest {_largest(items)}" for _, items in shown)
+    stated = "; ".join(
+        f"{contrast(items[0])}, largest {_largest([*items, *filter(None, [_ring(peaks.get(key))])])}"
+        for key, items in shown
+    )
     level = numbers.interval_head(every)
+    grey = any(item.low is not None and item.high is not None for item in every)
+    band = f"Grey: simultaneous {level}, for all cut-offs at once. " if grey else ""
     return canvas.finish(
         name="cut-off-curve",
         title=f"Change in {design.noun} against the cut-off",
         description=f"One panel a contrast, by the share of the reference arm that the cut-off approves: {stated}.",
         caption="Across: the share of the reference arm that a cut-off approves. Upwards: the difference in "
-        f"{design.noun} there, in percentage points. Grey: simultaneous {level}, for all cut-offs at once. Dashed: "
-        "practical threshold. Ink line: no difference. Ring: where the difference is largest. "
+        f"{design.noun} there, in percentage points. {band}Dashed: practical threshold. Ink line: no difference. "
+        "Ring: where the difference is largest. "
         f"{n_words(every, small_cell=design.small_cell)}",
     )
 
@@ -221,13 +229,20 @@ def _panel(
     for edge in (limit, -limit):
         canvas.rule(left, height(edge), right, height(edge), colour=AXIS, dashed=True)
     canvas.rule(left, height(0), right, height(0), colour=INK, width=1.25)
-    points = [(x, height(100 * (item.estimate or 0.0))) for x, item in zip(places, items, strict=True)]
+    line = sorted([*items, *([peak] if peak is not None else [])], key=_rate)
+    points = [(across(100 * _rate(item)), height(100 * (item.estimate or 0.0))) for item in line]
     for (x1, y1), (x2, y2) in pairwise(points):
         canvas.rule(x1, y1, x2, y2, colour=SERIES, width=1.75)
-    if peak is not None and peak.estimate is not None and peak.counts.get("rate") is not None:
-        at = min(max(across(100 * _rate(peak)), left), right)
-        canvas.marker(at, height(100 * peak.estimate), Marker(SERIES, "circle", False), size=70)
+    if peak is not None:
+        at = across(100 * _rate(peak)), height(100 * (peak.estimate or 0.0))
+        canvas.marker(*at, Marker(SERIES, "circle", False), size=70)
     canvas.text((left + right) / 2, bottom + 32, f"approved of {items[0].reference or 'the reference'}", align="center")
+
+
+def _ring(peak: Measurement | None) -> Measurement | None:
+    """The largest effect of a contrast, where it has a value and a place on the curve."""
+    known = peak is not None and peak.estimate is not None and peak.counts.get("rate") is not None
+    return peak if known else None
 
 
 def _rate(item: Measurement) -> float:

@@ -218,9 +218,8 @@ def not_in_run(story: Story) -> list[Block]:
     if "observed_reasons" not in tested:
         rows.insert(2, ("Adverse-action reasons", "the file gives none, or the plan does not compare them"))
     if "observed_agreement" not in tested:
-        rows.insert(
-            3, ("Human oversight", "the file records no decision of a person beside, or the plan does not compare it")
-        )
+        why = "the file records no decisions by people beside its own, or the plan does not compare them"
+        rows.insert(3, ("Human oversight", why))
     return [Table(title="", head=("Section", "Why"), rows=tuple(rows), align="ll", weights=(0.4, 0.6))]
 
 

@@ -39,7 +39,7 @@ def audited_words(story: Story) -> str:
 def unseen_rows(story: Story) -> list[tuple[str, Cell]]:
     """What a file cannot show, and what this one could not."""
     left_open = open_words(story.measurements)
-    rows: list[tuple[str, Cell]] = [("Cannot say", f"{left_open} That is not clean.")] if left_open else []
+    rows: list[tuple[str, Cell]] = [("Cannot say", f"{left_open} That is not a clean result.")] if left_open else []
     rows += [
         (
             "Cause",

@@ -14,10 +14,11 @@ from typing import Any
 
 import polars as pl
 
-from auditor.answering.evidence import ANSWERS, REQUESTS
-from auditor.evidence import TEXTS
+from auditor.answering.evidence import ANSWERS, ANSWERS_SCHEMA, REQUESTS, REQUESTS_SCHEMA
+from auditor.evidence import ATTRIBUTIONS_SCHEMA, CASES_SCHEMA, DECISIONS_SCHEMA, TEXTS, TEXTS_SCHEMA
 from auditor.exceptions import InputError
 from auditor.observed.filed_values import FILED
+from auditor.observed.filed_values import SCHEMA as FILED_SCHEMA
 from auditor.tables import Limits, TooLargeError
 
 CASES, DECISIONS = "cases.parquet", "decisions.parquet"
@@ -66,6 +67,17 @@ KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     },
     FILED: {"case_id": TEXT, "field": TEXT, "number": (pl.Float64, pl.Null), "word": (pl.String, pl.Null)},
 }
+WRITTEN: Mapping[str, Mapping[str, Any]] = {
+    CASES: CASES_SCHEMA,
+    DECISIONS: DECISIONS_SCHEMA,
+    "attributions.parquet": ATTRIBUTIONS_SCHEMA,
+    ANSWERS: ANSWERS_SCHEMA,
+    REQUESTS: REQUESTS_SCHEMA,
+    TEXTS: TEXTS_SCHEMA,
+    FILED: FILED_SCHEMA,
+}
+"""The columns that the installed engine writes, by table."""
+MARGIN = "margin"
 SLICE = 50_000
 """Rows of a table that are at hand at once where it is read in slices."""
 DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError)
@@ -111,6 +123,7 @@ def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | 
             column = lazy.select(name).head(height if rows is None else rows).collect()[name]
             characters += _characters(column)
             MOST.check(where=where, characters=characters)
+            _finite(column, where)
             columns.append(column)
     except TooLargeError as error:
         raise InputError(where, error.what, error.expected) from error
@@ -120,6 +133,22 @@ def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | 
     if any(len(column) != (height if rows is None else min(rows, height)) for column in columns):
         raise InputError(where, "has columns whose lengths differ from its footer", "a table as it was written")
     return pl.DataFrame(columns)
+
+
+def other_columns(contents: Mapping[str, bytes]) -> Iterator[InputError]:
+    """Tables whose columns are not those that the installed engine writes, an error each: for bundles of its own."""
+    for name in sorted(WRITTEN.keys() & contents.keys()):
+        try:
+            columns = pl.scan_parquet(io.BytesIO(contents[name])).collect_schema().names()
+        except DAMAGED as error:
+            words = " ".join(str(error).split())[:160]
+            yield InputError(name, f"cannot be read ({words})", "a table as it was written")
+            continue
+        for column in columns:
+            if column not in WRITTEN[name]:
+                yield InputError(f"{name}: {column[:80]!r}", "is a column that no run writes", ", ".join(WRITTEN[name]))
+        for column in sorted(WRITTEN[name].keys() - set(columns)):
+            yield InputError(name, f"has no column {column!r}", ", ".join(WRITTEN[name]))
 
 
 def slices(raw: bytes, names: tuple[str, ...], *, where: str) -> Iterator[pl.DataFrame]:
@@ -135,6 +164,8 @@ def slices(raw: bytes, names: tuple[str, ...], *, where: str) -> Iterator[pl.Dat
         for start in range(0, height, SLICE):
             rows = lazy.select(names).slice(start, SLICE).collect()
             MOST.check(where=where, characters=sum(_characters(column) for column in rows))
+            for column in rows:
+                _finite(column, where)
             if rows.height != min(SLICE, height - start):
                 raise InputError(where, "has fewer rows than its footer says", "a table as it was written")
             yield rows
@@ -164,6 +195,15 @@ def _of_kinds(schema: pl.Schema, names: tuple[str, ...], where: str) -> None:
             raise InputError(
                 f"{where}: {name}", f"holds values of type {schema[name]}", " or ".join(map(str, known[name]))
             )
+
+
+def _finite(column: pl.Series, where: str) -> None:
+    """No run writes "not a number": what has no value is null. Nor an infinite score, which no chart could show."""
+    if not column.dtype.is_float():
+        return
+    odd = column.is_nan() | (column.is_infinite() if column.name == MARGIN else False)
+    if (rows := odd.fill_null(False).arg_true()).len():
+        raise InputError(f"{where}: {column.name}: row {rows[0] + 1:,}", f"is {column[rows[0]]}", "a number, or null")
 
 
 def _characters(column: pl.Series) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from auditor.canonical import canonical_json, sha256_bytes, sha256_file
 from auditor.exceptions import StorageError, reason_of
 from reports.blocks import ReportContent
-from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
+from reports.bundle import MANIFEST, bundle_from, media_type, read_bundle, read_files, result_bytes
 from reports.charts import render_charts
 from reports.content import build_annex, build_content
 from reports.governance import Governance
@@ -22,12 +22,6 @@ from reports.renderer import installed
 
 FIGURES = "figures"
 REPORT, ANNEX, RESULT, EVIDENCE = "report.pdf", "annex.pdf", "result.json", "evidence.zip"
-MEDIA_TYPES = {
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-    ".svg": "image/svg+xml",
-    ".toml": "application/toml",
-}
 # Zip knows no earlier moment; a fixed one keeps the archive's bytes free of the clock.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -113,7 +107,7 @@ def write_manifest(folder: Path) -> dict[str, Any]:
                 "file": name,
                 "sha256": sha256_file(folder / name),
                 "size": (folder / name).stat().st_size,
-                "media_type": MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream"),
+                "media_type": media_type(name),
             }
             for name in names
             if name != MANIFEST

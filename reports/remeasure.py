@@ -121,11 +121,14 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     given = {item.test for item in bundle.measurements}
     for test in (test for test in _tests(plan, bundle) if test not in given | tests):
         mismatches.append(Mismatch(name, f"measurements.json: {short(test)}", "no measurement", "one of every test"))
+    named = {*_tests(plan, bundle), LADDER}
     for item in bundle.measurements:
-        if item.test in tests and item.id not in known:
-            mismatches.append(
-                Mismatch(name, f"measurements.json: {item.id}", "a measurement", "none from its decisions")
-            )
+        if item.test not in named:
+            where = f"measurements.json: {short(item.id)}: test"
+            mismatches.append(Mismatch(name, where, short(item.test), "a test that the plan names"))
+        elif item.test in tests and item.id not in known:
+            where = f"measurements.json: {short(item.id)}"
+            mismatches.append(Mismatch(name, where, "a measurement", "none from its decisions"))
     if mismatches:
         return Remeasured(tuple(mismatches))
     mismatches += _rungs(name, bundle, plan)

@@ -23,6 +23,7 @@ from reports.pdf.active import beside_pages
 from reports.pdf.attach import attached_result, broken_seal, stated_hashes
 from reports.pdf.opening import opened
 from reports.pdf.shape import beside_a_report, beside_the_revision
+from reports.record_types import unread_key
 from reports.renderer import Renderer, installed
 
 MOST_OF_A_PAGE = 64 << 20
@@ -45,6 +46,13 @@ def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch
     difference = first_difference(result, expected)
     if difference is not None:
         return [Mismatch(name, difference[0], short(difference[1]), f"{short(difference[2])}, as in the bundle")]
+    return _written_otherwise(name, data, bundle, governance)
+
+
+def _written_otherwise(name: str, data: bytes, bundle: Bundle, governance: Governance) -> list[Mismatch]:
+    """A result with the values of its bundle, in other bytes or with more than an audit writes."""
+    if bundle.renderer == installed() and (key := unread_key(governance)):
+        return [Mismatch(name, f"audit.{short(key)}", "a key that no audit writes", "none")]
     if data != result_bytes(bundle, governance):
         return [Mismatch(name, "", "the values of the bundle in other bytes", "the bytes that were written")]
     return []

@@ -141,9 +141,12 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+TWO_NAMES = re.compile(r"[A-Z]\w+[–-][A-Z]")
+
+
 def lower_first(text: str) -> str:
-    """The text for the middle of a sentence; abbreviations keep their capitals."""
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    """The text for the middle of a sentence; abbreviations and names of two people keep their capitals."""
+    return text if text[1:2].isupper() or TWO_NAMES.match(text) else text[:1].lower() + text[1:]
 
 
 def contrast(measurement: Measurement) -> str:

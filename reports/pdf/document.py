@@ -137,7 +137,7 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
             styles.KIND,
         ),
         Paragraph(escape(content.title), styles.TITLE),
-        Paragraph(escape(f"Model: {content.model}"), styles.MODEL),
+        Paragraph(escape(f"{content.audited}: {content.model}"), styles.MODEL),
         Spacer(1, 6),
     ]
     if content.verdict is not None:

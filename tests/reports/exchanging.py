@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from auditor.canonical import canonical_json, sha256_bytes
+from reports.bundle import media_type
 from reports.bundle_check import BundleCheck, check_contents
 
 Files = dict[str, bytes]
@@ -22,8 +23,8 @@ def refusals(contents: Mapping[str, bytes]) -> list[str]:
 def checked(contents: Mapping[str, bytes]) -> BundleCheck:
     """What comes of looking at such a folder."""
     files = [
-        {"file": name, "sha256": sha256_bytes(data), "size": len(data), "media_type": ""}
-        for name, data in contents.items()
+        {"file": name, "sha256": sha256_bytes(data), "size": len(data), "media_type": media_type(name)}
+        for name, data in sorted(contents.items())
     ]
     design, run = (sha256_bytes(contents[name]) for name in ("plan.json", "run.json"))
     manifest = canonical_json({"files": files, "design_sha256": design, "run_sha256": run})

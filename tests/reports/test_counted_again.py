@@ -14,40 +14,19 @@ import polars as pl
 import pytest
 
 from auditor.canonical import canonical_json, sha256_json
-from auditor.conductor import conclude
-from auditor.environment import Environment
-from auditor.evidence import write_evidence
 from auditor.exceptions import InputError
-from auditor.records import Case
-from auditor.run_record import PackPin
 from reports.bundle import parse
 from reports.publish import write_manifest
 from reports.verification import check, verify
-from tests.engine.small import simulated, small_data, small_plan
 from tests.reports.conftest import Audit
+from tests.reports.measuring import measured_evidence
 
 NET = "counterfactual/cf_net_effect/field=race/group=Black/vs=White"
 
 
-def margin(case: Case) -> float:
-    """A model that lowers the score of one group enough to turn some decisions."""
-    worth = (sum(map(ord, case.cluster)) * 37 % 101) / 25 - 1.5
-    return worth - (0.6 if case.groups.get("race") == "Black" else 0.0)
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Evidence as the engine itself concludes and writes it."""
-    base, plan = tmp_path_factory.mktemp("measured"), small_plan()
-    ledger = simulated(base / "ledger", plan, small_data(180), margin)
-    conclusions = conclude(ledger)
-    packs = tuple(PackPin(id=pack.id, version=pack.version, sha256=pack.sha256) for pack in conclusions.packs)
-    selected = tuple(sorted({case.cluster for case in conclusions.cases}))
-    data = ledger.run().data.model_copy(update={"selected": selected})
-    run = ledger.run().model_copy(update={"packs": packs, "data": data})
-    write_evidence(base / "evidence", run, conclusions, Environment(cpus=1))
-    write_manifest(base / "evidence")
-    return base / "evidence"
+    return measured_evidence(tmp_path_factory.mktemp("measured"))
 
 
 def forged(folder: Path, base: Path, **changes: Callable[[Any], Any]) -> Path:
