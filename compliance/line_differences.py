@@ -19,5 +19,6 @@ def line_differences(before: str, after: str, *, names: tuple[str, str] | None =
     first, second = before.splitlines(), after.splitlines()
     if max(len(first), len(second)) > COMPARED_LINES:
         return []
-    lines = list(difflib.unified_diff(first, second, *(names or ()), lineterm="", n=2))
+    theirs, yours = names or ("", "")
+    lines = list(difflib.unified_diff(first, second, theirs, yours, lineterm="", n=2))
     return lines if names else lines[2:]
