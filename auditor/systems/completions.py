@@ -99,10 +99,9 @@ def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:
     choices = objects(answer, "choices")
     if len(choices) != len(request.continuations):
         raise WireError(f"choices: {len(choices)} for {len(request.continuations)} prompts")
-    order = {
-        index if (told := maybe(choice, "index", kind=int)) is None else told: choice
-        for index, choice in enumerate(choices)
-    }
+    told = [maybe(choice, "index", kind=int) for choice in choices]
+    places = [place if index is None else index for place, index in enumerate(told)]
+    order = dict(zip(places, choices, strict=True))
     if sorted(order) != list(range(len(choices))):
         raise WireError("choices: their index does not count them")
     return tuple(

@@ -55,6 +55,14 @@ def ask_all(url: str, path: Path, count: int) -> None:
         system.ask(requests(count))
 
 
+def ask_with_tokens(url: str, path: Path, secret: Path, count: int) -> None:
+    """The same with a token that soon runs out, so that asking goes on between the fetching of tokens."""
+    oauth = {"token_url": url.replace("/v1", "/token"), "client_id": "plumbline", "secret_file": str(secret)}
+    about = ListedEndpoint.model_validate({**listed(url).model_dump(exclude_defaults=True), "oauth": oauth})
+    with RequestStore(path) as store, EndpointSystem("x", about, store=store) as system:
+        system.ask(requests(count))
+
+
 def prompts(server: Answering) -> Counter[str]:
     with server.lock:
         return Counter(asked.body["messages"][0]["content"] for asked in server.asked)
