@@ -134,8 +134,8 @@ ROLES += (
     (
         "protected",
         r"caste|tribe|handicap(ped)?|birth|(.*_)?born(_on)?|how_old(_.*)?|lgbtq?i?|orient(ation)?|transgender"
-        r"|(is_)?(hispanic|latin[aox]|hispanic_(or_)?latin[aox]|minority|elderly|seniors?)|(is_)?pensioner",
-        r"national|nationality|(.*_)?marital_status|(.*_)?national_origin|(minority|wom[ae]n|veteran|lgbtq?i?)_owned(_.*)?"
+        r"|(is_)?(hispanic|latin[aox]|hispanic_(or_)?latin[aox])",
+        r"national|nationality|(.*_)?(marital|veteran|citizen(ship)?|disability|religion|pregnancy)_status|(.*_)?national_origin|(minority|wom[ae]n|veteran|lgbtq?i?)_owned(_.*)?"
         r"|(.*_)?(behinderungs?_?grad|grad_der_behinderung)|staatsang|familien_?stand",
     ),
     (
@@ -161,7 +161,7 @@ PEOPLES_NAMES = (
 #: What programs and people put behind a name, and whose it is; a name is looked up without them too.
 TAILS = (
     r"_?(cds?|codes?|desc(r|ription)?|ind(icator)?|flag|m_f|f_m|m_w|w_m|y_n|cat(egory)?|grp|group|class|val(ue)?|txt|text|label|key|rpt|reported"
-    r"|fla?g|yn|status|sts|at_(app(l|lication)?|orig(ination)?|open(ing)?|decision|antrag)|[0-9]_digits?|under_[0-9]{1,2}"
+    r"|fla?g|yn|at_(app(l|lication)?|orig(ination)?|open(ing)?|decision|antrag)|[0-9]_digits?|under_[0-9]{1,2}"
     r"|kz|zug(ehoerigkeit)?|s?_?(kennz(eichen)?|schluessel|merkmal|gruppe|angabe)|cod(igo)?|codice|clave|[0-9]{1,2})"
 )
 WHOSE = (

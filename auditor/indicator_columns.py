@@ -19,7 +19,7 @@ NO_GROUP = re.compile(
     r"(.*_)?(verified|checked|confirmed|provided|known|collected|missing|geprueft|of_.*|observed|flag)"
 )
 ALONE = re.compile(
-    r"(is_)?(f|gay|lesbian|trans|muslim|christian|jewish|over_?(62|65|age)|(ge|gt)_?6[25]|immigrant|foreigner)|is_m"
+    r"(is_)?(f|gay|lesbian|trans|muslim|christian|jewish|over_?(62|65|age)|(ge|gt)_?6[25]|immigrant|foreigner|minority|elderly|seniors?|pensioner)|is_m"
 )
 
 

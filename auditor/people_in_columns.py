@@ -44,7 +44,7 @@ def speaks_of_people(name: str, values: pl.Series) -> str:
     texts = [text.strip() for text in values.drop_nulls().unique(maintain_order=True).head(SAMPLE).to_list()]
     if OFFICIALS.fullmatch(name) and are_people(texts):
         return "its values read as names of people"
-    if FREE_TEXT.fullmatch(name) and any(len(text.split()) >= WORDS_OF_TEXT for text in texts):
+    if FREE_TEXT.fullmatch(name) and any(len(text[:TEXT_READ].split()) >= WORDS_OF_TEXT for text in texts):
         return "free text, in which anybody may be named"
     if any(SPOKEN_OF.search(text[:TEXT_READ]) for text in texts):
         return "its text speaks of people by name"

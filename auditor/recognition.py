@@ -211,6 +211,8 @@ def _by_values(name: str, values: pl.Series) -> tuple[str, str] | None:
 
 def _telling(texts: Sequence[str]) -> tuple[str, str] | None:
     """Values that give a column away whatever its name is."""
+    if any(len(text) > LONGEST for text in texts):
+        return None
     said = {folded(text) for text in texts}
     if any(said <= telling and len(said - UNSPECIFIC) > 1 for telling in TELLING_VALUES):
         return "protected", "its values are those of a protected attribute, whatever its name"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 #: Short forms and what they stand for; those of people alone, since nothing else is masked by its name.
 SHORT: Mapping[str, str] = {
@@ -62,6 +62,7 @@ def _skeleton(word: str) -> str:
     return re.sub(r"(.)\1", r"\1", word[:1] + re.sub("[aeiou]", "", word[1:]))
 
 
+@lru_cache(maxsize=4_096)
 def _word(word: str) -> str:
     letters = word.rstrip("0123456789")
     if letters and letters != word:

@@ -337,13 +337,14 @@ def _name_columns(
         what = f"{len(unnamed)} of {len(stays)} columns have no name"
         raise _or_below(DataError(f"{sheet.where}: {sheet.unit} {start}", what, "names"), sheet, start, likely)
     for at in unnamed:
-        names[at] = _name_for(at, names)
+        names[at] = name_for(at, names)
         counts = " and numbers the rows" if numbers_rows(columns[at]) else ""
         notes.append(f"column {at + 1} has no name{counts}: it is called {names[at]!r}")
     return stays, notes
 
 
-def _name_for(at: int, names: Sequence[str]) -> str:
+def name_for(at: int, names: Sequence[str]) -> str:
+    """What a column without a name is called, by its place and the names of the others."""
     name = f"column {at + 1}"
     while name in names:
         name += "'"

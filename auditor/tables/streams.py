@@ -6,6 +6,7 @@ delimiter) is said by keys of the mapping.
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from auditor.exceptions import DataError
 from auditor.reading_guesses import RULES, holds, is_filled, is_rule, numbers_as_names
 from auditor.tables.encodings import SIGNATURES, likely_encoding, named_encoding
 from auditor.tables.packed import Digest, opened
-from auditor.tables.rows import BLOCK_ROWS, bare, counted, given_names
+from auditor.tables.rows import BLOCK_ROWS, bare, counted, given_names, name_for
 from auditor.tables.table import NO_HEADER, UNSEEN, Limits, Reading, Table, check_header
 from auditor.tables.text import (
     DELIMITERS,
@@ -61,7 +62,10 @@ def text_blocks(
         for signature, name in SIGNATURES.items():
             if head.startswith(signature):
                 raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
-        if encoding == "utf-8":
+        # A mark of order says more than a key does, as in a table that is read whole.
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "utf-16"
+        elif encoding == "utf-8" or head.startswith(codecs.BOM_UTF8):
             encoding = "utf-8-sig"
         sample = _as_utf8(head, encoding, where)
         rest, first, declared = without_sep_line(sample)
@@ -116,9 +120,12 @@ def _tables(
         expected = f"header = false under [reading] if the file has no names, or header = {start} if these are they"
         what = f"seems to be a record and not the column names: {why}"
         raise DataError(f"{where}: line {start}", what, expected)
-    wanted = [at for at, name in enumerate(names) if name in columns]
-    if missing := sorted(set(columns) - set(names)):
-        raise DataError(where, f"column {missing[0]!r} is not there", f"one of: {', '.join(names[:8])}, …")
+    called = list(names)
+    for at, name in enumerate(names):
+        called[at] = name or name_for(at, called)
+    wanted = [at for at, name in enumerate(called) if name in columns]
+    if missing := sorted(set(columns) - set(called)):
+        raise DataError(where, f"column {missing[0]!r} is not there", f"one of: {', '.join(called[:8])}, …")
     rows = 0
     # One call a record takes what is asked for of it; of one column it would take the bare cell.
     pick = itemgetter(*wanted) if len(wanted) > 1 else lambda cells: (cells[wanted[0]],)
@@ -129,7 +136,7 @@ def _tables(
         lines, cells_of = zip(*block, strict=True)
         places = pl.Series(lines, dtype=pl.UInt32)
         columns_of = zip(wanted, zip(*cells_of, strict=True), strict=True)
-        frame = pl.DataFrame([text_column(column).alias(names[at]) for at, column in columns_of])
+        frame = pl.DataFrame([text_column(column).alias(called[at]) for at, column in columns_of])
         table = Table(frame=frame, rows=places, unit="line", untyped=frozenset(frame.columns))
         yield replace(without_guards(table), notes=())
     if not rows:

@@ -133,9 +133,9 @@ def _somebodys(row: tuple[Any, int], role: Recognised) -> bool:
 
 def _samples(raw: pl.Series, guessed: pl.Series, role: Recognised, *, shared: bool) -> tuple[str, ...]:
     values = raw.filter(guessed.is_not_null()).unique(maintain_order=True).head(SAMPLES).to_list()
-    if role.masked:
+    if role.masked and not role.hidden:
         return (MASK,) if values else ()
     # A text that hardly any two rows share may be somebody's own: its form tells what kind of text it is.
-    open_to_all = shared or guessed.dtype.is_numeric()
+    open_to_all = (shared or guessed.dtype.is_numeric()) and not role.hidden
     said = (str(value)[:SHOWN_CHARACTERS] if open_to_all else form_of(value) for value in values)
     return tuple(dict.fromkeys(said))

@@ -36,7 +36,7 @@ def test_where_a_row_is_in_two_each_stays_a_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hisp", "is_f", "minority", "ge62", "Black", "latino", "ethnicity_hisp", "age_over_62"]
+    "name", ["hisp", "is_f", "minority", "Seniors", "ge62", "Black", "latino", "ethnicity_hisp", "age_over_62"]
 )
 @pytest.mark.parametrize("values", [[True, False], [0, 1], ["Y", "N"], ["TRUE", "FALSE"], ["0", "1"]])
 def test_one_alone_is_protected(name: str, values: list[object]) -> None:
@@ -46,7 +46,13 @@ def test_one_alone_is_protected(name: str, values: list[object]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("sex_verified", ["Y", "N"]), ("black", ["ink", "toner"]), ("race_black", [1.5, 2.5]), ("f", [3, 4])],
+    [
+        ("sex_verified", ["Y", "N"]),
+        ("black", ["ink", "toner"]),
+        ("race_black", [1.5, 2.5]),
+        ("f", [3, 4]),
+        ("Senior", ["senior", "junior"]),
+    ],
 )
 def test_what_says_of_no_group_who_belongs_to_it_is_left(name: str, values: list[object]) -> None:
     assert recognise(name, pl.Series(values * 30)).role == "predictor"

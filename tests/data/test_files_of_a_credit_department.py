@@ -11,9 +11,10 @@ import pytest
 from auditor.column_meanings import outcome_field
 from auditor.exceptions import DataError
 from auditor.proposals import Proposed, proposed
-from auditor.tables import Reading, read_table
+from auditor.tables import Reading, propose_reading, read_table
 from auditor.tables.streams import text_blocks
 
+CASES = Path(__file__).parent / "cases"
 RECORDS = [f"A{at}|{'MF'[at % 2]}|{at * 10}|{('approved', 'declined')[at % 3 == 0]}" for at in range(40)]
 
 
@@ -105,6 +106,17 @@ def test_lines_that_are_no_records_are_none_for_who_reads_block_by_block(tmp_pat
     assert whole["id"].to_list() == ["A1", "-A2"]
 
 
+@pytest.mark.parametrize("said", ["", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_a_mark_of_order_is_heeded_by_who_reads_block_by_block(tmp_path: Path, encoding: str, said: str) -> None:
+    path, reading = tmp_path / "t.csv", Reading(encoding=said)
+    path.write_bytes("\ufeffid,Straße,sex\nA1,Große Gasse,M\nA2,Weg,F\n".encode(encoding))
+    whole = read_table(path, reading=reading).frame
+    streamed = [each.frame for each in text_blocks(path, where="t", reading=reading, columns=whole.columns)]
+    assert pl.concat(streamed).equals(whole)
+    assert whole.columns == ["id", "Straße", "sex"]
+
+
 def test_files_put_together_with_their_marks_have_names(tmp_path: Path) -> None:
     lines = ["id,sex,decision", *[f"A{at},{'MF'[at % 2]},{('yes', 'no')[at % 3 == 0]}" for at in range(30)]]
     found = read(
@@ -112,3 +124,11 @@ def test_files_put_together_with_their_marks_have_names(tmp_path: Path) -> None:
     )
     assert found.table.frame.columns == ["id", "sex", "decision"]
     assert found.table.frame.height == 60
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*/*.csv")), ids=lambda path: path.name)
+def test_block_by_block_a_file_gives_the_records_it_gives_whole(path: Path) -> None:
+    reading, _ = propose_reading(path, where="t")
+    whole = read_table(path, reading=reading).frame
+    blocks = text_blocks(path, where="t", reading=reading, columns=whole.columns)
+    assert pl.concat([each.frame for each in blocks]).select(whole.columns).equals(whole)

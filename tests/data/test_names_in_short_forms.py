@@ -12,7 +12,7 @@ from auditor.short_names import spelled_out
 PROTECTED = """
     BRTH_DT brthdt yob birth GEBDAT PREG_IND VET_STS disab_flg Hndcp orient nat_orig relig_cd rlgn ctznshp
     pub_assist caste Nat. Konf. Fam.-Stand FAMST STAATSANG NAT_KZ RELZUG Behinderungsgrad AGE_AT_APP
-    age_at_origination custage custrace applrace1 hisp_latino Seniors minority minority_owned płeć wiek cinsiyet
+    age_at_origination custage custrace applrace1 hisp_latino minority_owned płeć wiek cinsiyet
     yaş kön køn ålder alder sukupuoli ikä obywatelstwo rodinný_stav medeni_hal 性別 年齢 国籍 пол возраст 성별 φύλο
 """
 SOUNDING = """
@@ -20,7 +20,7 @@ SOUNDING = """
     national_bank public_records account_age_years acct_age birthday_bonus appraisal child_support lat_fee
     origin_channel application_date ratio margin marketing post_date family_size sexual_offence race_date
     legal_status loan_age language_model customer_status status_code last_payment first_payment relief
-    religare_fee depot nature
+    religare_fee email_status phone_status address_status depot nature
 """
 WHOLE_LINES = [
     "s\u0435x",  # a Cyrillic letter among Latin ones
