@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -23,8 +24,9 @@ import redis
 
 from tests.settings import FOLDER
 
-START_SECONDS = 60
-SLOW_START_SECONDS = 180
+START_SECONDS = 180
+FREE_PORTS = range(20_000, 32_000)
+SLOW_START_SECONDS = 400
 POSTGRESQL = "pginstall18"
 ROOT = os.geteuid() == 0
 # PostgreSQL refuses to run as root. This account is on every Unix machine and owns nothing.
@@ -121,10 +123,16 @@ def _wait(process: subprocess.Popen[bytes], ask: Callable[[], None], refusal: ty
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on now, and that no connection is given by chance before long."""
+    while True:
+        # Below those that a system gives to whoever connects somewhere; drawn, for other processes look as well.
+        port = secrets.choice(FREE_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def until_it_answers(process: subprocess.Popen[bytes], address: str, log: Path) -> None:

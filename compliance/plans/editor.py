@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from compliance.line_differences import line_differences
 from compliance.plans.checks import TEXT, Problem
 from compliance.plans.depth import Depth, reads, runnable_tests
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, LONG, PARTS, Box, Part, attribute_boxes
@@ -157,7 +157,7 @@ def differences(before: str, after: str) -> list[Difference] | None:
 
 def lines_between(before: str, after: str) -> list[str]:
     """The same line by line, comments included."""
-    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), "original", "draft", lineterm="", n=2))
+    return line_differences(before, after, names=("original", "draft"))
 
 
 def _placed(problems: Iterable[Problem], parts: Iterable[Part]) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, pgettext
 
 from auditor.policies.packs import catalogue
+from compliance.line_differences import line_differences
 from compliance.models import PlanVersion, PolicyPackReview, PolicyPackVersion
 from compliance.tables.described import Column, Table
 from reports import numbers
@@ -86,8 +86,7 @@ def pretty(content: Any) -> str:
 
 def difference_lines(first: PolicyPackVersion, second: PolicyPackVersion) -> list[str]:
     """What changed from one version to another, line by line."""
-    before, after = (pretty(pack.content).splitlines() for pack in (first, second))
-    return list(difflib.unified_diff(before, after, str(first), str(second), lineterm=""))
+    return line_differences(pretty(first.content), pretty(second.content), names=(str(first), str(second)))
 
 
 @dataclass(frozen=True, kw_only=True)

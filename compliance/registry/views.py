@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from difflib import unified_diff
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -30,6 +29,7 @@ from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError, OvertakenError
 from compliance.form_fields import one_way_lines
 from compliance.governance.events import site_actor
+from compliance.line_differences import line_differences
 from compliance.models import Registration, RegistrationState
 from compliance.registry.column_facts import ColumnFacts
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
@@ -48,8 +48,6 @@ log = logging.getLogger(__name__)
 
 SHOWN_ROWS = 5
 MOST_LINES = 8
-#: Longer texts are shown side by side and not compared: the time it takes grows with the square of their lines.
-COMPARED_LINES = 4_000
 #: What a page offers where the file cannot be read without being told how.
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
 [reading]
@@ -283,10 +281,7 @@ def _late(request: HttpRequest, row: Registration) -> HttpResponseBase:
 
 def _apart(row: Registration, text: str) -> dict[str, Any]:
     """Both texts, and line by line what tells them apart."""
-    theirs, yours = row.mapping.splitlines(), text.splitlines()
-    compared = max(len(theirs), len(yours)) <= COMPARED_LINES
-    lines = list(unified_diff(theirs, yours, lineterm="", n=2))[2:] if compared else []
-    return {"theirs": row.mapping, "yours": text, "apart": lines}
+    return {"theirs": row.mapping, "yours": text, "apart": line_differences(row.mapping, text)}
 
 
 def _overtaken(request: HttpRequest, row: Registration, text: str, error: str) -> HttpResponseBase:

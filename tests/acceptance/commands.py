@@ -17,7 +17,7 @@ from auditor.evidence import REPEATABLE
 
 ROOT = Path(__file__).parents[2]
 FILES = ("report.pdf", "annex.pdf", "result.json", "evidence.zip")
-SECONDS = 280
+SECONDS = 900
 
 SMALL_PLAN = """
 schema = 1
@@ -114,6 +114,7 @@ def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
         out, err = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -20,7 +20,7 @@ import yaml
 from tests.acceptance.commands import ROOT
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
-SECONDS = 90
+SECONDS = 300
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.utils import translation
+from playwright.sync_api import expect
 
 from tests.acceptance.commands import manage, repeatable, write_plan
 from tests.acceptance.sites import Installed, site
 from tests.language_models.tiny import save_tiny
 from tests.once import once
 from tests.receivers import Hook, MailServer, hook_server, mail_server
+
+expect.set_options(timeout=120_000)  # what a page says when a busy machine has got to it
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from tests.acceptance.test_admin_in_a_browser import WATCH
 from tests.acceptance.test_first_run_in_a_browser import PASSWORD, Visit, answering
 from tests.receivers import Hook, MailServer
 
-SECONDS = 90
+SECONDS = 300
 DAYS_LATER = 40
 ROLES = {
     "olga": "Compliance officer",
@@ -56,7 +56,7 @@ class Office:
             context = self.browser.new_context(
                 base_url=self.base, viewport={"width": 1280, "height": 900}, accept_downloads=True
             )
-            context.set_default_timeout(30_000)
+            context.set_default_timeout(120_000)
             context.add_init_script(WATCH)
             self.people[name] = Visit(context.new_page())
             self.people[name].listen()

@@ -20,7 +20,7 @@ import psycopg
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
 from tests.once import with_tables
 
-SECONDS = 150
+SECONDS = 400
 NEWEST = "ORDER BY serial DESC LIMIT 1"
 
 REQUEST = """

@@ -49,7 +49,7 @@ def page(rows: dict[str, int], live_server: LiveServer, tmp_path: Path) -> Itera
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         context = browser.new_context(base_url=live_server.url)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         yield context.new_page()
         browser.close()

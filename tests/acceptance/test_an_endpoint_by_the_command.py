@@ -23,7 +23,7 @@ model = "underwriter"
 concurrency = 2
 tries = 1
 """
-SECONDS = 120
+SECONDS = 400
 
 
 def write_plan(path: Path) -> Path:

@@ -144,7 +144,7 @@ def test_a_decision_file_is_imported_described_audited_and_its_sheet_is_read(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         context = browser.new_context()
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         visit = Visit(context.new_page())
         visit.listen()

@@ -124,7 +124,7 @@ def test_every_page_is_quiet_accessible_and_fits_in_both_lights_and_widths(
     opened = 0
     for reader in readers:
         context = browser.new_context(base_url=live_server.url, reduced_motion="reduce")
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         if reader.session:
             context.add_cookies([{"name": "sessionid", "value": reader.session, "url": live_server.url}])

@@ -61,7 +61,7 @@ def test_an_audit_is_started_by_a_double_click_and_its_page_keeps_up(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         context = browser.new_context(base_url=live_server.url)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         page = context.new_page()
         troubles: list[str] = []

@@ -61,7 +61,7 @@ def browser(finding: str) -> Iterator[Browser]:  # Playwright keeps an event loo
 
 def new_page(browser: Browser, live_server: LiveServer, **options: Any) -> tuple[Page, list[str]]:
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 900}, **options)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(120_000)
     if options.get("java_script_enabled", True):
         context.add_init_script(WATCH)
     page, troubles = context.new_page(), []

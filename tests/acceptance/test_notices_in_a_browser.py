@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium, or set PLUMBLINE_TEST_CHROMIUM"),
 ]
 
-SECONDS = 90
+SECONDS = 300
 TO = "emil@regulator.example"
 PEOPLE = """
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_a_release_reaches_its_examiner_and_ends(served: tuple[Site, str], mail:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         visit = Visit(context.new_page())
         visit.listen()

@@ -176,7 +176,7 @@ def open_page(
         reduced_motion="reduce",
         java_script_enabled=scripts,
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     context.add_init_script(WATCH)
     context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
     return context.new_page()

@@ -17,7 +17,7 @@ from tests.acceptance.commands import ask, start
 from tests.once import with_tables
 from tests.servers import free_port
 
-SECONDS = 90
+SECONDS = 300
 
 
 class Served:

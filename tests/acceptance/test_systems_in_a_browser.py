@@ -197,7 +197,7 @@ def test_an_endpoint_is_listed_by_two_people_and_audited_to_a_report(served: tup
     with model_server.answering() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         context = browser.new_context(accept_downloads=True)
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(120_000)
         context.add_init_script(WATCH)
         visit = Visit(context.new_page())
         visit.listen()

@@ -74,7 +74,7 @@ def register_what_waits() -> None:
 
 def visit(browser: Browser, site: str, *, scripts: bool) -> Visit:
     context = browser.new_context(base_url=site, java_script_enabled=scripts, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     if scripts:
         context.add_init_script(WATCH)
     found = Visit(context.new_page())

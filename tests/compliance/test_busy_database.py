@@ -179,7 +179,7 @@ def test_what_does_not_pass_by_itself_is_told_at_once() -> None:
     assert not passes(OperationalError("attempt to write a readonly database"))
     with pytest.raises(OperationalError, match="full"):
         patiently(full)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 def test_a_step_within_a_transaction_is_not_repeated_on_its_own() -> None:

@@ -112,7 +112,7 @@ def test_a_receiver_that_hangs_keeps_no_other_waiting(
         actions.tell_people()
         begun = time.monotonic()
         assert send_due() == 1
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 25
         receiver.hangs.set()
         assert len(other.arrived) == 1
     row = WebhookDelivery.objects.get(webhook__name="SIEM")

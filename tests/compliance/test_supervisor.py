@@ -78,7 +78,7 @@ def test_a_program_that_does_not_stop_is_ended_with_all_it_started(
     ended, said = supervise(Program(name="worker", command=deaf), seconds=1.5)
     assert ended
     assert said == ["The worker does not stop; it is ended"]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     gone(int(child.read_text()))
 
 

@@ -57,9 +57,9 @@ def test_what_somebody_typed_turns_no_glossary_off_and_costs_no_time(entries: tu
     typed = '<input value="data-plain"><p title="say data-plain">Each arm has a policy.</p>'
     assert [slug for slug, _ in linked(typed, entries)] == ["arm", "policy"]
     assert linked('<input value="data-plain"><p data-plain>arm</p>', entries) == []
-    began = time.monotonic()
+    began = time.process_time()
     assert gloss("<p>" + "<" * 20_000, entries, address=HELP).html.endswith("<<")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 3
 
 
 def test_the_document_names_the_terms_and_italics_are_not_linked(entries: tuple[Entry, ...]) -> None:

@@ -91,7 +91,7 @@ def test_a_server_that_hangs_and_one_that_drips_are_given_up_in_time(store: Requ
             started = time.monotonic()
             with system:
                 assert system.ask(questions(1))[0].model == MODEL
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 15
     assert store.failures() == {"no whole answer within 0.4 s": 4}
 
 
