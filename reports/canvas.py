@@ -185,9 +185,8 @@ class Canvas:
 
     def finish(self, *, name: str, title: str, description: str, caption: str) -> Chart:
         """Render the stack to SVG with a title and a description for readers who do not see it."""
-        layers = [self._altair(layer) for layer in self.layers.values()]
-        chart = {**GROUND, "width": self.width, "height": self.height, "layer": layers}
-        svg = _rendered(json.dumps(chart))
+        layers = [[layer.kind, layer.mark, layer.rows] for layer in self.layers.values()]
+        svg = _rendered(self.width, self.height, json.dumps(layers))
         return Chart(
             name, title, description, caption, _described(svg, name, title, description), self.width, self.height
         )
@@ -195,23 +194,6 @@ class Canvas:
     def _add(self, rows: list[dict[str, Any]], kind: str, mark: dict[str, Any]) -> None:
         rows = [{key: _rounded(value) for key, value in row.items()} for row in rows]
         self.layers.setdefault(f"{kind} {sorted(mark.items())}", _Layer(kind, mark, [])).rows.extend(rows)
-
-    def _altair(self, layer: _Layer) -> dict[str, Any]:
-        import altair as alt  # a third of a second, and most processes know charts without drawing one
-
-        # Channels and mark as Altair's own objects, given at once: its fluent methods copy the rows at every step, and
-        # what is written in short ("px2", "words:N") is looked up in the whole schema.
-        channels: dict[str, Any] = {"x": _pixels(alt.X, "px", self.width), "y": _pixels(alt.Y, "y", self.height)}
-        if "px2" in layer.rows[0]:
-            channels |= {"x2": alt.X2(field="px2"), "y2": alt.Y2(field="y2")}
-        if layer.kind == "text":
-            channels["text"] = alt.Text(field="words", type="nominal")
-        chart = alt.Chart(
-            alt.Data(values=layer.rows),  # type: ignore[no-untyped-call]  # altair's class has no types
-            mark=alt.MarkDef(layer.kind, clip=False, **layer.mark),
-            encoding=alt.FacetedEncoding(**channels),
-        )
-        return dict(chart.to_dict(validate=False, context={"top_level": False}))
 
 
 def nice_ticks(low: float, high: float, *, most: int = 9) -> list[float]:
@@ -234,11 +216,31 @@ def decimals_of(ticks: Sequence[float]) -> int:
 
 
 @lru_cache(maxsize=64)
-def _rendered(specification: str) -> str:
-    """SVG of a Vega-Lite specification; kept, because a page, a report and a check of it draw the same chart."""
+def _rendered(width: int, height: int, layers: str) -> str:
+    """SVG of layers as JSON; kept, because a page, a report and a check of it draw the same chart."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE))
+    drawn = [_altair(width, height, *layer) for layer in json.loads(layers)]
+    chart = json.dumps({**GROUND, "width": width, "height": height, "layer": drawn})
+    return str(vl_convert.vegalite_to_svg(chart, vl_version=VEGA_LITE))
+
+
+def _altair(width: int, height: int, kind: str, mark: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    import altair as alt  # a third of a second, and most processes know charts without drawing one
+
+    # Channels and mark as Altair's own objects, given at once: its fluent methods copy the rows at every step, and what
+    # is written in short ("px2", "words:N") is looked up in the whole schema.
+    channels: dict[str, Any] = {"x": _pixels(alt.X, "px", width), "y": _pixels(alt.Y, "y", height)}
+    if "px2" in rows[0]:
+        channels |= {"x2": alt.X2(field="px2"), "y2": alt.Y2(field="y2")}
+    if kind == "text":
+        channels["text"] = alt.Text(field="words", type="nominal")
+    chart = alt.Chart(
+        alt.Data(values=rows),  # type: ignore[no-untyped-call]  # altair's class has no types
+        mark=alt.MarkDef(**{"type": kind, "clip": False, **mark}),
+        encoding=alt.FacetedEncoding(**channels),
+    )
+    return dict(chart.to_dict(validate=False, context={"top_level": False}))
 
 
 def _pixels(kind: type[alt.X | alt.Y], field_name: str, extent: int) -> Any:

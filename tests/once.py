@@ -40,5 +40,6 @@ def with_tables(data: Path) -> Path:
         assert done.returncode == 0, done.stderr
 
     data.mkdir(exist_ok=True)
+    assert not (data / EMBEDDED).exists(), "a database is there already"
     shutil.copy2(once("tables", migrate) / EMBEDDED, data / EMBEDDED)
     return data

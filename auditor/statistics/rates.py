@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from auditor.statistics.results import (
     Estimate,
@@ -79,15 +78,22 @@ def _empty(method: str, protected: Tally, reference: Tally) -> Estimate | None:
     )
 
 
+def _confint(tally: Tally, *, level: float, method: Literal["wilson", "beta"]) -> tuple[float, float]:
+    from statsmodels.stats.proportion import proportion_confint  # it loads pandas: the site starts without both
+
+    low, high = proportion_confint(tally.favourable, tally.n, alpha=1 - check_level(level), method=method)
+    return float(low), float(high)
+
+
 def wilson(tally: Tally, *, level: float) -> Interval:
     """Wilson score interval of a rate (Wilson 1927). ValueError for an empty group."""
     if tally.n == 0:
         raise ValueError("an empty group has no interval")
-    low, high = proportion_confint(tally.favourable, tally.n, alpha=1 - check_level(level), method="wilson")
+    low, high = _confint(tally, level=level, method="wilson")
     # At 0 and n the bound is exactly 0 or 1; rounding would leave ±1e-17.
     return Interval(
-        0.0 if tally.favourable == 0 else float(low),
-        1.0 if tally.favourable == tally.n else float(high),
+        0.0 if tally.favourable == 0 else low,
+        1.0 if tally.favourable == tally.n else high,
         level,
         "Wilson",
     )
@@ -97,8 +103,8 @@ def clopper_pearson(tally: Tally, *, level: float) -> Interval:
     """Exact (Clopper–Pearson) interval of a rate. ValueError for an empty group."""
     if tally.n == 0:
         raise ValueError("an empty group has no interval")
-    low, high = proportion_confint(tally.favourable, tally.n, alpha=1 - check_level(level), method="beta")
-    return Interval(float(low), float(high), level, "Clopper–Pearson")
+    low, high = _confint(tally, level=level, method="beta")
+    return Interval(low, high, level, "Clopper–Pearson")
 
 
 def selection_rate(tally: Tally, *, level: float, exact: bool = False) -> Estimate:

@@ -9,15 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import statsmodels.api as sm
 from scipy import special, stats
-from sklearn.metrics import roc_auc_score
-from statsmodels.tools.sm_exceptions import (
-    ConvergenceWarning,
-    HessianInversionWarning,
-    PerfectSeparationError,
-    PerfectSeparationWarning,
-)
 
 from auditor.statistics.results import (
     Estimate,
@@ -147,6 +139,15 @@ class _Fit:
 
 
 def _fit(y: npt.NDArray[np.bool_], design: FloatArray) -> _Fit | None:
+    # With what it brings along it takes as long to load as scipy, and most processes fit no model.
+    import statsmodels.api as sm
+    from statsmodels.tools.sm_exceptions import (
+        ConvergenceWarning,
+        HessianInversionWarning,
+        PerfectSeparationError,
+        PerfectSeparationWarning,
+    )
+
     with warnings.catch_warnings():
         for category in (ConvergenceWarning, HessianInversionWarning, PerfectSeparationWarning, RuntimeWarning):
             warnings.simplefilter("error", category)
@@ -195,6 +196,8 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estima
     method = "area under the ROC curve"
     if min(len(ones), len(zeros)) < 2:
         return missing(method=method, reason="each label needs at least two cases", n=n, **counts)
+    from sklearn.metrics import roc_auc_score  # loaded where an area is asked for: few processes do
+
     area = float(roc_auc_score(truth, y))
     # Share of the other label each case outranks, from ranks among all less ranks among its own.
     ranks = stats.rankdata(y)
