@@ -240,6 +240,19 @@ def test_two_readings_of_likely_groups_that_disagree_say_so_and_neither_shows_an
     assert not any("disagree" in each.method for each in plain)
 
 
+@pytest.mark.parametrize(("denied", "sure"), [(24, False), (120, True)])
+def test_few_of_one_outcome_among_likely_groups_carry_no_interval_and_no_test(denied: int, sure: bool) -> None:
+    made = table(900, bias=0.0, seed=6).with_columns(
+        decision=pl.when(pl.int_range(900) % (900 // denied) == 0).then(pl.lit("denied")).otherwise(pl.lit("approved"))
+    )
+    observed = observe(made, mapping(cluster=None), source="d.csv")
+    gap = likely_gap(observed, observed.probabilities[0], group="Black", reference="White", how=Sampling(0.95))
+    for each in (gap.weighted_difference, gap.weighted_ratio):
+        assert each.value is not None
+        assert ((each.interval is not None), (each.test is not None)) == (sure, sure)
+        assert sure or "effective people of one outcome in a group" in (each.reason or "")
+
+
 @pytest.mark.parametrize(("share", "absence"), [(0.06, True), (0.3, False)])
 def test_a_ratio_shows_its_absence_unless_as_many_are_left_out_as_lead_out_of_its_band(
     fair: pl.DataFrame, share: float, absence: bool
