@@ -78,7 +78,7 @@ def results(story: Story) -> list[Block]:
         Text(
             "Decisions already taken are compared between groups of different applicants. "
             f"{_confirmatory(story)} Every other measure is exploratory: adjusted by Benjamini and Hochberg within its "
-            "test. The annex has every measure, test by test."
+            f"test. {_over_families(story)}The annex has every measure, test by test."
         )
     ]
     for metric in dict.fromkeys(item.metric for item in story.primary):
@@ -176,6 +176,19 @@ def _confirmatory(story: Story) -> str:
         return "No policy pack of the plan makes a measure of decision files primary, so nothing here is confirmatory."
     named = [f"{wording.family_words(name)} ({numbers.count(size)})" for name, size in sizes.items()]
     return f"Confirmatory, by the policy packs, each family adjusted by Holm on its own: {wording.joined(named)}."
+
+
+def _over_families(story: Story) -> str:
+    """What adjusting each exploratory family on its own leaves: over many of them a false signal is no surprise."""
+    mine = [item for item in of_file(story) if item.role is Role.EXPLORATORY and item.p_adjusted is not None]
+    families, q = len({item.family for item in mine}), story.design.q
+    if families < 2:
+        return ""
+    return (
+        f"In a file without any difference a family gives a false signal with a chance of at most {numbers.rate(q)}; "
+        f"were its {families} families independent of one another, one of them at least would with a chance of up to "
+        f"{numbers.rate(1 - (1 - q) ** families)}: a single signal is to be looked into. "
+    )
 
 
 def _not_tested(story: Story) -> list[str]:

@@ -156,8 +156,10 @@ def qualification_index(
     Returns
     -------
     array or str
-        Shape (n,), or in words why there is none. A reference application is judged by the fit to the half that it is
-        not in, and one of the protected group by the mean of both: none is judged by a fit to its own decision.
+        Shape (n,), or in words why there is none. Every application is judged by the fit to the half of the reference
+        group that it is not in, those of the protected group being in halves too: none is judged by a fit to its own
+        decision, and all by fits of one kind. The mean of both fits would be less noisy; who is judged by it looks, at
+        one index, worse than who is judged by one of them, for a noisier index lies farther from what it stands for.
     """
     y = favourable.astype(np.float64)
     design = make_design(rows=rows, group=group, controls=controls, outcome=y)
@@ -177,8 +179,7 @@ def qualification_index(
     index = np.empty(len(y))
     for here, matrix in design.blocks():
         by_half, by_other = (matrix[:, :-1] @ fit.coefficients for fit in fits if fit is not None)
-        own = np.where(half[here], by_other, by_half)
-        index[here] = np.where(group[here], (by_half + by_other) / 2, own)
+        index[here] = np.where(half[here], by_other, by_half)
     return index
 
 

@@ -38,6 +38,9 @@ WHOLE = 1e-6
 MIN_EFFECTIVE = 30.0
 """Effective people below which a weighted rate carries no interval: the least group of a rate."""
 
+MIN_OF_EACH = 10.0
+"""Effective people of either outcome below which it carries none: with 5 to 8 intervals at 95 % held .90 of truths."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProbableGap:
@@ -135,6 +138,8 @@ def _weighted(
     rates = [float(each @ y) / mass for each, mass in zip((p, r), masses, strict=True)]
     few = min(effective) < MIN_EFFECTIVE
     reason = f"fewer than {MIN_EFFECTIVE:g} effective people in a group" if few else None
+    if not few and (few := min(_effective(each[y == side]) for each in (p, r) for side in (False, True)) < MIN_OF_EACH):
+        reason = f"fewer than {MIN_OF_EACH:g} effective people of one outcome in a group"
     value = rates[0] - rates[1]
     if few:
         plain = Estimate(value=value, n=n, method=methods[0], reason=reason, counts=counts)
@@ -187,6 +192,12 @@ def _weighted(
         counts=counts,
     )
     return difference, sure_enough(ratio, belong)
+
+
+def _effective(weights: FloatArray) -> float:
+    """People of equal weight that so many unequal ones are worth; 0 of nobody."""
+    squares = float(weights @ weights)
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 def _gap(sums: FloatArray) -> FloatArray:

@@ -240,15 +240,30 @@ def test_two_readings_of_likely_groups_that_disagree_say_so_and_neither_shows_an
     assert not any("disagree" in each.method for each in plain)
 
 
-def test_an_impact_ratio_of_a_pack_shows_no_absence_either(fair: pl.DataFrame) -> None:
-    draw = np.random.default_rng(9)
-    hit = (fair["race"] == "Black").to_numpy() & (fair["decision"] == "denied").to_numpy() & (draw.random(N) < 0.5)
+@pytest.mark.parametrize(("denied", "sure"), [(24, False), (120, True)])
+def test_few_of_one_outcome_among_likely_groups_carry_no_interval_and_no_test(denied: int, sure: bool) -> None:
+    made = table(900, bias=0.0, seed=6).with_columns(
+        decision=pl.when(pl.int_range(900) % (900 // denied) == 0).then(pl.lit("denied")).otherwise(pl.lit("approved"))
+    )
+    observed = observe(made, mapping(cluster=None), source="d.csv")
+    gap = likely_gap(observed, observed.probabilities[0], group="Black", reference="White", how=Sampling(0.95))
+    for each in (gap.weighted_difference, gap.weighted_ratio):
+        assert each.value is not None
+        assert ((each.interval is not None), (each.test is not None)) == (sure, sure)
+        assert sure or "effective people of one outcome in a group" in (each.reason or "")
+
+
+@pytest.mark.parametrize(("share", "absence"), [(0.06, True), (0.3, False)])
+def test_a_ratio_shows_its_absence_unless_as_many_are_left_out_as_lead_out_of_its_band(
+    fair: pl.DataFrame, share: float, absence: bool
+) -> None:
+    hit = (fair["race"] == "Black").to_numpy() & (np.random.default_rng(9).random(N) < share)
     observed = observe(moved(fair, "decision", "withdrawn", hit), mapping(cluster=None), source="d.csv")
     asked = plan(tests={"run": ["observed_rates"]}, use__policy_packs=["us-fha"])
-    found = [
+    (found,) = [
         each
         for each in conclude_decisions(asked, observed)
         if each.metric == IMPACT_RATIO and each.subject == {"field": "race", "group": "Black"} and each.conclusion
     ]
-    assert found
-    assert all(each.conclusion is not Conclusion.NO_EVIDENCE for each in found)
+    assert found.conclusion is (Conclusion.NO_EVIDENCE if absence else Conclusion.INCONCLUSIVE)
+    assert absence or "were decided neither way" in (found.conclusion_reason or "")

@@ -145,10 +145,11 @@ class ObservedSheet:
                 contrast = contrast_of(self.observed, levels, group=group, reference=attribute.reference)
                 yield Pairing(attribute, group, contrast, hidden, self.doubts(contrast, levels))
 
-    def doubts(self, contrast: ObservedContrast, levels: Levels) -> tuple[str, ...]:
-        """Whom rates of decisions leave out, where that may hide a difference."""
+    def doubts(self, contrast: ObservedContrast, levels: Levels, *, threshold: float | None = None) -> tuple[str, ...]:
+        """Whom rates of decisions leave out, where that may hide a difference of ``threshold``, else the plan's."""
         thresholds = self.context.plan.thresholds
-        return left_out(contrast, levels, threshold=thresholds.practical_rate, alpha=thresholds.alpha)
+        least = thresholds.practical_rate if threshold is None else threshold
+        return left_out(contrast, levels, threshold=least, alpha=thresholds.alpha)
 
     def row(
         self,

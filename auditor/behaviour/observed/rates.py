@@ -17,7 +17,7 @@ from auditor.behaviour.metrics import (
     SELECTION_RATE,
     SHORTFALL,
 )
-from auditor.behaviour.observed.drafts import ObservedSheet, Yardstick, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, Yardstick, sheet_of, untested
 from auditor.observed.columns import OTHER, tallies_by
 from auditor.observed.measures import group_ratios, rate_gaps, rate_of
 from auditor.plan import Attribute
@@ -87,12 +87,22 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             metric=IMPACT_RATIO,
             judged=Yardstick("ratio", 0.8),
             short=pairing.short,
-            doubts=pairing.doubts,
+            doubts=_doubts_of_ratio(sheet, pairing),
             **common,
         )
         yield sheet.row(gaps.odds_ratio, metric=DENIAL_ODDS_RATIO, short=pairing.short, **common)
         yield sheet.row(gaps.shortfall, metric=SHORTFALL, short=pairing.short, **common)
         yield sheet.row(gaps.neither, metric=NEITHER_GAP, judged=sheet.rate, short=pairing.short, **common)
+
+
+def _doubts_of_ratio(sheet: ObservedSheet, pairing: Pairing) -> tuple[str, ...]:
+    """Whom rates leave out, where that may hide a ratio outside the band that a pack gives."""
+    rule = metric_rule(sheet.context.packs, IMPACT_RATIO, field=pairing.attribute.field)
+    reference = pairing.contrast.decisions[1]
+    if rule.threshold is None or not reference.favourable:
+        return ()
+    levels = sheet.levels(pairing.attribute.field)
+    return sheet.doubts(pairing.contrast, levels, threshold=(1 - rule.threshold) * reference.rate)
 
 
 def _rates(sheet: ObservedSheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
