@@ -154,7 +154,7 @@ def _manifest_in(archive: Path, recorded: str) -> str:
                 return sha256_bytes(opened.read(MANIFEST))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         line = _("{name}: cannot be read: {reason}; expected the published file on this server")
-        reason = reason_said(error) if isinstance(error, OSError) else _("it is no archive with a manifest")
+        reason = reason_said(error) if isinstance(error, OSError) else _("it holds no manifest that can be read")
         raise EvidenceError(line.format(name=EVIDENCE, reason=reason)) from error
 
 

@@ -48,11 +48,11 @@ LEADS_TO = {
     ),
     FindingState.IN_REMEDIATION: _("Work on the fix begins. Evidence of it is attached before it is handed over."),
     FindingState.READY_FOR_VALIDATION: _("A second person decides on the fix, after a retest on a later version."),
-    FindingState.CLOSED_VALIDATED: _("It is settled. An audit that sees it again opens it."),
+    FindingState.CLOSED_VALIDATED: _("It is then settled. An audit that sees it again opens it."),
     FindingState.RISK_ACCEPTED: _(
-        "It is settled until that day, on which it opens again; before, if an audit sees it at a graver severity."
+        "It is then settled until that day, on which it opens again; before, if an audit sees it at a graver severity."
     ),
-    FindingState.REJECTED_WITH_RATIONALE: _("It is settled. An audit that sees it at a graver severity opens it."),
+    FindingState.REJECTED_WITH_RATIONALE: _("It is then settled. An audit that sees it at a graver severity opens it."),
 }
 SENT_BACK = _("The fix is not enough. Its owner goes on with it, and hands it over again.")
 

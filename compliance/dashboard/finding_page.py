@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,9 +136,11 @@ def apart(record: FindingRecord, sent: Mapping[str, Any]) -> list[tuple[str, str
     saved = {"due": f"{record.due:%Y-%m-%d}" if record.due else ""} | {
         name: str(getattr(record, name)) for name in ("response", "remediation")
     }
-    found = [
-        (FIELDS[name], iso_day_said(theirs), iso_day_said(str(sent.get(name, "")))) for name, theirs in saved.items()
-    ]
+    said: dict[str, Callable[[str], str]] = {"due": iso_day_said}
+    found = []
+    for name, theirs in saved.items():
+        read = said.get(name, str)
+        found.append((FIELDS[name], read(theirs), read(str(sent.get(name, "")))))
     chosen = str(sent.get("owner", ""))
     if str(record.owner_id or "") != chosen:
         other = get_user_model().objects.filter(pk=chosen).first() if chosen.isdecimal() else None

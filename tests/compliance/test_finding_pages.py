@@ -174,7 +174,7 @@ def test_what_is_missing_is_said_and_has_no_button() -> None:
     client.force_login(owner)
     answer = client.get("/findings/F-0001/")
     assert answer.context["moves"] == []
-    assert "F-0001 has no owner and no due date; expected both to be set" in text_of(answer.content)
+    assert "F-0001: has no owner and no due date; expected both to be set" in text_of(answer.content)
 
 
 def moved(client: Client, to: str, *, revision: int | None = None, **said: str) -> HttpResponse:
@@ -380,3 +380,19 @@ def test_every_way_on_says_what_comes_of_it() -> None:
     record = open_finding()
     said = text_of(browser(*WORKING, name="all").get(record.get_absolute_url()).content)
     assert "It is then on record that somebody has read it and takes it up." in said
+
+
+def test_what_is_settled_is_not_due(db: None) -> None:
+    record = open_finding()
+    approver = make_person("petra", default_team(), [Role.APPROVER])
+    page = browser(Role.COUNSEL)
+    assert "as its severity allows; no day was set" in text_of(page.get(record.get_absolute_url()).content)
+    until = timezone.now().date() + timedelta(days=90)
+    answers = actor_of(make_person("max", default_team(), [Role.MODEL_OWNER]))
+    actions.move_finding(record=record, to=FindingState.ACKNOWLEDGED, actor=answers)
+    actions.move_finding(
+        record=record, to=FindingState.RISK_ACCEPTED, said="Small.", until=until, actor=actor_of(approver)
+    )
+    said = text_of(page.get(record.get_absolute_url()).content)
+    assert "Due no day, while it is settled" in said
+    assert "as its severity allows" not in said

@@ -47,7 +47,7 @@ def test_a_file_that_is_no_table_is_refused_in_the_language_of_the_page(browser:
     assert "expected" not in page
 
 
-def test_a_refusal_is_translated_whole_or_left_as_it_was_written(db: None) -> None:
+def test_a_refusal_is_translated_whole_or_left_as_it_was_written_and_marked(db: None) -> None:
     with translation.override("de"):
         with pytest.raises(ModelError) as known:
             check_model_source("endpoint:none", team_id=default_team().pk)
@@ -59,7 +59,7 @@ def test_a_refusal_is_translated_whole_or_left_as_it_was_written(db: None) -> No
     assert said == (
         "Modellquelle 'endpoint:none': ist nicht aufgeführt; erwartet wird: ein System dieses Teams, das zwei "
         "Administratoren aufgeführt haben",
-        "m.toml: is not listed; expected what nobody translated",
+        '<span lang="en">m.toml: is not listed; expected what nobody translated</span>',
         "a.csv: ist leer; erwartet wird: eine Zeile",
     )
 
