@@ -199,8 +199,8 @@ def _unread(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[
         return
     records = {"run.json": bundle.run, "environment.json": bundle.environment, "controls.json": bundle.controls}
     for file, record in records.items():
-        if key := unread_key(record):
-            yield Mismatch(name, f"{file}: {short(key)}", "a key that no run writes", "none")
+        if unread := unread_key(record):
+            yield Mismatch(name, f"{file}: {short(unread)}", "a key that no run writes", "none")
 
 
 def _columns(name: str, bundle: Bundle) -> _Part:
