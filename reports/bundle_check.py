@@ -82,7 +82,10 @@ def check_contents(path: Path, contents: Mapping[str, bytes], *, decisions: Path
         if found:
             return BundleCheck(None, tuple(found))
         charts = render_charts(bundle)
-        parts = (_numbers(name, bundle, decisions), _packs(name, bundle), _figures(name, bundle, charts))
+        parts = [_numbers(name, bundle, decisions), _packs(name, bundle), _figures(name, bundle, charts)]
+        if not any(part.mismatches for part in parts):
+            # What is computed from a table names its faults better.
+            parts.append(_columns(name, bundle))
         return BundleCheck(
             bundle,
             tuple(item for part in parts for item in part.mismatches),
@@ -188,7 +191,7 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
 
 
 def _unread(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[Mismatch]:
-    """Keys and columns that nobody reads. A later version may write some that this one does not know; this one none."""
+    """Keys that nobody reads. A later version may write some that this one does not know; this one none."""
     if bundle.renderer == installed():
         for key in sorted(set(manifest) - HEAD):
             yield Mismatch(name, f"{MANIFEST}: {short(key)}", "a key that no run writes", "none")
@@ -196,10 +199,14 @@ def _unread(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[
         return
     records = {"run.json": bundle.run, "environment.json": bundle.environment, "controls.json": bundle.controls}
     for file, record in records.items():
-        if key := unread_key(record):
-            yield Mismatch(name, f"{file}: {short(key)}", "a key that no run writes", "none")
-    for error in other_columns(bundle.contents):
-        yield Mismatch(name, error.where, error.what, error.expected)
+        if unread := unread_key(record):
+            yield Mismatch(name, f"{file}: {short(unread)}", "a key that no run writes", "none")
+
+
+def _columns(name: str, bundle: Bundle) -> _Part:
+    """Tables against the columns that the engine of the run writes, where it is the installed one."""
+    errors = () if another_engine(bundle.run.code) else other_columns(bundle.contents)
+    return _Part(tuple(Mismatch(name, error.where, error.what, error.expected) for error in errors))
 
 
 def _pins(name: str, bundle: Bundle) -> Iterator[Mismatch]:

@@ -234,11 +234,13 @@ def _guarded(name: str, look: Callable[[], list[Mismatch]]) -> list[Mismatch]:
 
 
 def _kind(path: Path) -> str:
-    if path.is_dir() or path.suffix == ".zip":
+    # Some systems give names in capitals.
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix == ".zip":
         return "bundle"
-    if path.suffix == ".json":
+    if suffix == ".json":
         return "result"
-    if path.suffix == ".pdf":
+    if suffix == ".pdf":
         return "annex" if _is_annex(path) else "report"
     raise InputError(
         str(path),

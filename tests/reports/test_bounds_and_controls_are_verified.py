@@ -72,7 +72,7 @@ def test_what_a_run_wrote_holds_together(bounded: Files, texts: Files) -> None:
             "expected unreadable by its margin",
         ),
         (to_bounds("favourable", mass_at_most=None), "expected a margin with its probability, or bounds of both"),
-        (to_bounds("favourable", at_least=float("nan")), "expected a margin with its probability, or bounds of both"),
+        (to_bounds("favourable", at_least=float("nan")), "found is nan; expected a number, or null"),
     ],
 )
 def test_a_decision_that_its_bounds_do_not_give_is_refused(

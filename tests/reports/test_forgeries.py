@@ -139,6 +139,11 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
     assert "event log" in check([files["report"]]).said[-1]
 
 
+def test_names_in_capitals_are_the_same_kinds_of_files(files: dict[str, Path]) -> None:
+    named = [path.rename(path.with_name(path.name.upper())) for path in files.values()]
+    assert check(named).mismatches == ()
+
+
 def test_a_result_alone_was_compared_with_nothing_and_is_said_to_be(files: dict[str, Path]) -> None:
     (line,) = check([files["result"]]).alone
     assert line.startswith("result.json: was compared with nothing, so nothing is shown of it; expected evidence.zip")

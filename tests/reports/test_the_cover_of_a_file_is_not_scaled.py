@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import KeepInFrame
+from reportlab.platypus import KeepInFrame, Paragraph
 
 from auditor import audit
 from reports.blocks import ReportContent
@@ -49,3 +49,11 @@ def test_a_ratio_has_one_form_on_it(content: ReportContent) -> None:
     ratios = [f"{content.verdict.sentence} {content.verdict.figures}", repr(content.cover)]
     assert all("0.92" in words for words in ratios)
     assert not any(" .92" in words or "[.8" in words for words in ratios)
+
+
+def test_a_decision_file_is_not_called_a_model(content: ReportContent) -> None:
+    register_fonts()
+    frame = next(each for each in document._story(content, {}) if isinstance(each, KeepInFrame))
+    words = [part.text for part in frame._content if isinstance(part, Paragraph)]
+    assert any(text.startswith("Decision file: Loan application register") for text in words)
+    assert not any(text.startswith("Model:") for text in words)
