@@ -76,4 +76,4 @@ def _rate(kinds: list[BoolArray], label: BoolArray, ratio: float) -> tuple[float
 def _share(tally: Tally) -> str:
     if tally.favourable < SMALL_CELL:
         return "few"
-    return f"{printed(tally.rate, 1, percent=True)} % of"
+    return f"{printed(tally.rate, 1, percent=True)}% of"

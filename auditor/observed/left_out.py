@@ -78,4 +78,4 @@ def _differ(one: Tally, other: Tally, alpha: float) -> bool:
 
 
 def _percent(tally: Tally) -> str:
-    return f"{printed(tally.rate, 1, percent=True)} %"
+    return f"{printed(tally.rate, 1, percent=True)}%"

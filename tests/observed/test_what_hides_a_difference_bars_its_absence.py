@@ -157,7 +157,7 @@ def test_later_outcomes_of_approvals_and_of_few_denials_give_no_equal_opportunit
     item = one(found, EQUAL_OPPORTUNITY_DIFFERENCE)
     assert item.estimate is None
     assert item.conclusion is Conclusion.INCONCLUSIVE
-    assert "later outcomes are known of 100.0 % of favourable and " in (item.conclusion_reason or "")
+    assert "later outcomes are known of 100.0% of favourable and " in (item.conclusion_reason or "")
     assert one(found, EQUALIZED_ODDS_DIFFERENCE).estimate is None
 
 
