@@ -16,7 +16,7 @@ from compliance.registry.columns import form_of
 from tests.compliance.teams import make_person
 
 ROWS = "".join(f"K{n:04d},{('żeńska', 'męskie')[n % 2]},{31 + n % 30},{1000 + n},{n % 3 > 0:d}\n" for n in range(90))
-POLISH = f"wniosek_nr,Rodzaj,Wiek,Kwota,approved\n{ROWS}".encode()
+POLISH = f"wniosek_nr,Rodzaj,Raty,Kwota,approved\n{ROWS}".encode()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_of_a_proposal_only_the_form_of_values_is_shown_until_somebody_checks_it
     page = browser.get(address)
     shown = [dict(zip(page.context["preview"][0], line, strict=True)) for line in page.context["preview"][1:]]
     assert {line["Rodzaj"] for line in shown} == {"xxxxxx"}
-    assert {line["Wiek"] for line in shown} == {"99"}
+    assert {line["Raty"] for line in shown} == {"99"}
     assert {line["Kwota"] for line in shown} == {"9999"}
     assert {line["approved"] for line in shown} <= {"0", "1"}
     assert "żeńska" not in str(row.look["preview"]), "what is kept holds no more than the page"
@@ -53,8 +53,8 @@ def test_of_a_proposal_only_the_form_of_values_is_shown_until_somebody_checks_it
     shown = [dict(zip(page.context["preview"][0], line, strict=True)) for line in page.context["preview"][1:]]
     assert {line["Rodzaj"] for line in shown} == {"•••"}
     assert shown[0]["Kwota"] == "1000"
-    assert page.context["open"] == ["Wiek", "Kwota"]
-    assert "Shown as they are: Wiek, Kwota." in page.content.decode()
+    assert page.context["open"] == ["Raty", "Kwota"]
+    assert "Shown as they are: Raty, Kwota." in page.content.decode()
 
 
 @pytest.mark.parametrize(
