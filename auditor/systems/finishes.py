@@ -37,9 +37,8 @@ def finish_of(choice: Mapping[str, Any]) -> tuple[Finish, str]:
     WireError
         If it ended by a fault of the server: that says nothing of the application.
     """
-    ended = said(choice, "finish_reason")
-    if choice.get("error") or ended.casefold() in _BROKEN_OFF:
-        error = choice.get("error")
+    ended, error = said(choice, "finish_reason"), choice.get("error")
+    if error or ended.casefold() in _BROKEN_OFF:
         why = said(error, "message") if isinstance(error, dict) else ""
         raise WireError(f"the server broke the answer off ({why or ended or 'no reason given'})")
     return _WORDS.get(ended.casefold(), Finish.OTHER), ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,14 @@ def texts(folder: Path, reply: Reply, *, questions: int = 3) -> list[str]:
         ),
     ],
 )
-def test_a_second_answer_to_one_question_is_no_answer_to_the_next(tmp_path: Path, framed: object) -> None:
-    twice = lambda _, __: (framed(chat("mine")) + plain(chat("of another")), True)  # type: ignore[operator]  # noqa: E731
+def test_a_second_answer_to_one_question_is_no_answer_to_the_next(
+    tmp_path: Path, framed: Callable[[bytes], bytes]
+) -> None:
+    def reply(_: int, __: bytes) -> tuple[bytes, bool]:
+        return framed(chat("mine")) + plain(chat("of another")), True
+
     with pytest.raises(Paused, match="more came than one whole answer"):
-        texts(tmp_path, twice)
+        texts(tmp_path, reply)
 
 
 def test_one_that_does_so_once_is_asked_again_on_another_connection(tmp_path: Path) -> None:
